@@ -1,0 +1,3 @@
+//! The kernels against independent values.
+
+mod gemm;
