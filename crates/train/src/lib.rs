@@ -1,1 +1,5 @@
 #![doc = include_str!("../README.md")]
+
+mod schedule;
+
+pub use schedule::{Decay, Ramp, Schedule};
