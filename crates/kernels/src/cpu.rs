@@ -48,6 +48,14 @@ fn detect() -> Isa {
     Isa::Portable
 }
 
+/// Whether the processor multiplies pairs of bf16 into f32 sums in one instruction (AVX-512 BF16).
+pub fn has_bf16_dot() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return isa() == Isa::Avx512 && is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
 impl Isa {
     /// Every instruction set that this processor can run, so that a test can take each path.
     pub fn available() -> impl Iterator<Item = Isa> {
