@@ -1,0 +1,5 @@
+//! Integration tests of the tensor crate.
+
+mod gradchecks;
+mod mechanisms;
+mod weights;
