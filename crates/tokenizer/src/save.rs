@@ -1,0 +1,61 @@
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokenizers::{Model, ModelWrapper};
+
+use crate::{Error, Result, Tokenizer};
+
+impl Tokenizer {
+    /// Saves the tokenizer in Hugging Face form into a folder, which is made if it is missing.
+    ///
+    /// Writes `tokenizer.json`, `tokenizer_config.json` and the vocabulary files of the model (`vocab.json` and
+    /// `merges.txt` for BPE), each whole or not at all.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let made = tempfile::tempdir_in(folder).map_err(Error::io(folder))?;
+        let files =
+            self.pipeline.get_model().save(made.path(), None).map_err(|e| Error::format(folder, e))?;
+        for file in files {
+            let bytes = fs::read(&file).map_err(Error::io(&file))?;
+            let name = file.file_name().expect("a saved vocabulary has a file name");
+            write(&folder.join(name), &bytes)?;
+        }
+        let content = self.pipeline.to_string(true).expect("a tokenizer is plain data");
+        write(&folder.join("tokenizer.json"), content.as_bytes())?;
+        write(&folder.join("tokenizer_config.json"), format!("{:#}\n", self.config()).as_bytes())
+    }
+
+    /// What transformers needs besides `tokenizer.json` to know the class and the special tokens.
+    fn config(&self) -> Value {
+        let class = match self.pipeline.get_model() {
+            ModelWrapper::BPE(_) => "GPT2Tokenizer",
+            _ => "PreTrainedTokenizerFast",
+        };
+        let mut config = json!({
+            "tokenizer_class": class,
+            "add_prefix_space": false,
+            "clean_up_tokenization_spaces": false,
+        });
+        if let Some(end) = self.end_of_text.and_then(|id| self.id_to_token(id)) {
+            for name in ["bos_token", "eos_token", "unk_token"] {
+                config[name] = json!(end);
+            }
+        }
+        config
+    }
+}
+
+/// Writes beside the file, then renames, so that a kill leaves the old file or the new one.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().expect("a file in a folder");
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
+    file.persist(path).map_err(|e| Error::io(path)(e.error))?;
+    Ok(())
+}
