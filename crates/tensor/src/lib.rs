@@ -23,6 +23,7 @@ pub use params::{Entry, Param, Params, Scope};
 pub use rng::Rng;
 pub use tape::{Gradients, Tape};
 pub use tensor::Tensor;
+pub use tercet_kernels as kernels;
 pub use value::Value;
 pub use weights::{LoadReport, OnMissing, Weights, save_safetensors};
 
