@@ -43,11 +43,16 @@ impl Targets {
     /// A target lies at or beyond `rows`.
     pub fn to_labels(&self, rows: usize) -> Vec<i64> {
         let mut labels = vec![IGNORE; rows];
-        for (&row, &id) in self.rows.iter().zip(&self.ids) {
+        for (row, id) in self.iter() {
             assert!((row as usize) < rows, "a target at row {row} of {rows} rows");
             labels[row as usize] = i64::from(id);
         }
         labels
+    }
+
+    /// The (row, id) pairs, in the order of the rows.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.rows.iter().copied().zip(self.ids.iter().copied())
     }
 
     /// How many rows have a target: the denominator of a mean loss.

@@ -38,10 +38,13 @@ fn line_breach(file: &File, line: &str) -> Option<String> {
         .then(|| "unsafe code outside kernels".to_owned())
 }
 
-/// An op's file holds its finite-difference check.
+/// The tests list the checks by the name of the op's file; that each passes is for the tests to say.
 fn ops_without_gradcheck(files: &[File]) -> Vec<String> {
-    let is_op = |file: &&File| file.path.starts_with("crates/tensor/src/ops/") && file.is_rust();
-    let unchecked = |file: &&File| !file.text.contains("gradcheck");
-    let breach = |file: &File| format!("{}: an op without a gradcheck", file.path);
-    files.iter().filter(is_op).filter(unchecked).map(breach).collect()
+    const OPS: &str = "crates/tensor/src/ops/";
+    let checks = files.iter().find(|file| file.path == "crates/tensor/tests/it/gradchecks.rs");
+    let listed = |op: &str| checks.is_some_and(|file| file.text.contains(&format!("\"{op}\"")));
+    let ops = files.iter().filter_map(|file| file.path.strip_prefix(OPS)?.strip_suffix(".rs"));
+    ops.filter(|op| *op != "mod" && !listed(op))
+        .map(|op| format!("{OPS}{op}.rs: an op without a gradcheck"))
+        .collect()
 }
