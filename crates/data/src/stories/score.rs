@@ -1,0 +1,133 @@
+//! The information of a text, read from the text alone.
+
+use super::chooser::{Chooser, Ledger};
+use super::narrate;
+
+/// The text is not a story that the generator can tell.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no story goes on like this at byte {offset}: {found:?}")]
+pub struct NotAStory {
+    /// How far some story agrees with the text, in bytes.
+    pub offset: usize,
+    /// The text from there on, cut to a few words.
+    pub found: String,
+}
+
+/// One way in which the generator can come to a text.
+#[derive(Clone, Debug)]
+pub struct Derivation {
+    /// −ln of the probability of all its choices.
+    pub nats: f64,
+    /// (byte offset, nats of the text before it) at the end of the title and of each sentence.
+    pub nats_at: Vec<(usize, f64)>,
+}
+
+/// −ln p(text) in nats, from the text alone: the sum over every derivation of the generator's grammar.
+///
+/// # Errors
+///
+/// [`NotAStory`] when no sequence of choices tells this text.
+pub fn information(text: &str) -> Result<f64, NotAStory> {
+    let derivations = derivations(text)?;
+    let least = derivations.iter().map(|d| d.nats).fold(f64::INFINITY, f64::min);
+    Ok(least - derivations.iter().map(|d| (least - d.nats).exp()).sum::<f64>().ln())
+}
+
+/// Every derivation of a text; exactly one, if the grammar is unambiguous.
+///
+/// # Errors
+///
+/// [`NotAStory`] when there is none.
+pub fn derivations(text: &str) -> Result<Vec<Derivation>, NotAStory> {
+    let mut replay = Replay::of(text);
+    let mut found = Vec::new();
+    loop {
+        replay.rewind();
+        let told = narrate(&mut replay);
+        if told.is_ok() && replay.at == text.len() {
+            found.push(Derivation { nats: replay.ledger.settle(), nats_at: replay.ledger.marks.clone() });
+        }
+        if !replay.turn() {
+            break;
+        }
+    }
+    if found.is_empty() {
+        let rest = &text.as_bytes()[replay.furthest..];
+        let found = String::from_utf8_lossy(&rest[..rest.len().min(40)]).into_owned();
+        return Err(NotAStory { offset: replay.furthest, found });
+    }
+    Ok(found)
+}
+
+/// Follows a text: a telling is run again and again, each time down the next path of choices, depth first, and
+/// cut off at the first word that is not the text's.
+struct Replay<'t> {
+    text: &'t str,
+    at: usize,
+    /// The branch taken at each open choice so far.
+    path: Vec<usize>,
+    depth: usize,
+    furthest: usize,
+    ledger: Ledger,
+}
+
+/// The path that was tried does not tell the text.
+struct Contradiction;
+
+impl<'t> Replay<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { text, at: 0, path: Vec::new(), depth: 0, furthest: 0, ledger: Ledger::new() }
+    }
+
+    fn rewind(&mut self) {
+        self.at = 0;
+        self.depth = 0;
+        self.ledger = Ledger::new();
+    }
+
+    /// Turns to the next path; false when there is none.
+    fn turn(&mut self) -> bool {
+        self.path.truncate(self.depth);
+        match self.path.last_mut() {
+            Some(branch) => *branch += 1,
+            None => return false,
+        }
+        true
+    }
+}
+
+impl Chooser for Replay<'_> {
+    type Stop = Contradiction;
+
+    fn choose(&mut self, weights: &[u32]) -> Result<usize, Contradiction> {
+        let from = match self.path.get(self.depth) {
+            Some(&branch) => branch,
+            None => {
+                self.path.push(0);
+                0
+            }
+        };
+        let Some(branch) = (from..weights.len()).find(|&i| weights[i] > 0) else {
+            return Err(Contradiction); // every branch here has been tried: `turn` goes back to the choice before
+        };
+        self.path[self.depth] = branch;
+        self.depth += 1;
+        self.ledger.pay(weights[branch], weights.iter().sum());
+        Ok(branch)
+    }
+
+    fn say(&mut self, text: &str) -> Result<(), Contradiction> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let agree = rest.iter().zip(text.as_bytes()).take_while(|(a, b)| a == b).count();
+        self.furthest = self.furthest.max(self.at + agree);
+        if agree < text.len() {
+            return Err(Contradiction);
+        }
+        self.at += agree;
+        Ok(())
+    }
+
+    fn sentence_ends(&mut self) {
+        self.ledger.mark(self.at);
+    }
+}
