@@ -30,4 +30,4 @@ pub use weights::{LoadReport, OnMissing, Weights, save_safetensors};
 pub use tercet_kernels::activation::Activation;
 pub use tercet_kernels::attention::{Mask, Span};
 pub use tercet_kernels::gemm::Precision;
-pub use tercet_kernels::{Accum, Out};
+pub use tercet_kernels::{Accum, Out, elementwise, optim};

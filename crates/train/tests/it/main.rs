@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+mod logs;
+mod optimizers;
 mod schedules;
 
 /// A file of the reference folder, or a printed line that says that it is not there.

@@ -1,0 +1,200 @@
+//! The optimiser: an update rule, its moments, and which parameters decay.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use tercet_tensor::{Entry, Params, elementwise};
+
+use crate::rule::{Rule, Update};
+
+/// Which parameters shrink under weight decay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decays {
+    /// Those of two or more dimensions: products and embeddings, as in nanoGPT.
+    #[default]
+    Matrices,
+    /// All but biases and the weights of norms, told by their names, as in Hugging Face's trainer and Google's BERT.
+    NotBiasOrNorm,
+    /// Every parameter.
+    All,
+    /// All but those whose name contains one of these.
+    Except(Vec<String>),
+}
+
+impl Decays {
+    /// Whether the parameter `name` with `dims` dimensions decays.
+    pub fn includes(&self, name: &str, dims: usize) -> bool {
+        match self {
+            Self::Matrices => dims >= 2,
+            Self::NotBiasOrNorm => {
+                let lower = name.to_lowercase();
+                let norm = |part: &str| part.contains("norm") || part == "ln" || part.starts_with("ln_");
+                lower.rsplit('.').next() != Some("bias") && !lower.split('.').any(norm)
+            }
+            Self::All => true,
+            Self::Except(parts) => !parts.iter().any(|part| name.contains(part.as_str())),
+        }
+    }
+}
+
+/// Changes parameters by their gradients, and keeps the moments that the rule needs in flat buffers.
+///
+/// ```
+/// use tercet_tensor::{Init, Params, Tape, ops};
+/// use tercet_train::{Decays, Optimizer, Rule};
+///
+/// let params = Params::new();
+/// let w = params.root().param("w", &[3], Init::Ones);
+/// params.init(0);
+/// let mut optimizer = Optimizer::new(Rule::adam_w(0.0), Decays::Matrices, &params);
+///
+/// let tape = Tape::train(0);
+/// let loss = ops::sum(&w.on(&tape));
+/// tape.backward(&loss);
+/// drop((loss, tape));
+/// optimizer.step(&params, 0.1, 1.0);
+/// assert!((w.value()[0] - 0.9).abs() < 1e-6);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Optimizer {
+    rule: Rule,
+    pieces: Vec<Piece>,
+    moments: Vec<Vec<f32>>,
+    steps: u64,
+}
+
+/// A stretch of the flat buffers that is treated alike and is one task of the parallel step.
+#[derive(Clone, Debug, PartialEq)]
+struct Piece {
+    range: Range<usize>,
+    decays: bool,
+}
+
+/// Floats in a piece at most: with its moments it stays in a core's own cache.
+const PIECE: usize = 1 << 16;
+
+impl Optimizer {
+    /// An optimiser at its first step, for the parameters of `params` that are not frozen now.
+    pub fn new(rule: Rule, decays: Decays, params: &Params) -> Self {
+        let moments = vec![vec![0.0; params.len()]; rule.moments().len()];
+        Self { rule, pieces: pieces(&params.entries(), &decays), moments, steps: 0 }
+    }
+
+    /// Takes one step at rate `lr`, with every gradient multiplied by `grad_scale`.
+    ///
+    /// # Panics
+    /// When a tape or tensor that reads the parameters is still alive.
+    pub fn step(&mut self, params: &Params, lr: f64, grad_scale: f64) {
+        params.update(|values, grads| self.step_slices(values, grads, lr, grad_scale));
+    }
+
+    /// The L2 norm of all gradients that are trained, as the sum over one long vector.
+    ///
+    /// # Panics
+    /// When a tape or tensor that reads the parameters is still alive.
+    pub fn grad_norm(&self, params: &Params) -> f64 {
+        params.update(|_, grads| self.norm_of(grads))
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The rule and its constants.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// The moments by their names; each buffer lies in the order of the parameters' index.
+    pub fn moments(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
+        self.rule.moments().iter().copied().zip(self.moments.iter().map(Vec::as_slice))
+    }
+
+    /// Puts back what [`Optimizer::moments`] and [`Optimizer::steps`] gave.
+    ///
+    /// # Panics
+    /// When the buffers are not as many and as long as the rule and the parameters need.
+    pub fn restore(&mut self, moments: Vec<Vec<f32>>, steps: u64) {
+        let lengths = |all: &[Vec<f32>]| all.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&moments), lengths(&self.moments), "moments of other lengths");
+        (self.moments, self.steps) = (moments, steps);
+    }
+
+    pub(crate) fn norm_of(&self, grads: &[f32]) -> f64 {
+        trained(&self.pieces)
+            .into_iter()
+            .map(|range| elementwise::sum_squares(&grads[range]))
+            .sum::<f64>()
+            .sqrt()
+    }
+
+    pub(crate) fn step_slices(&mut self, values: &mut [f32], grads: &[f32], lr: f64, grad_scale: f64) {
+        self.steps += 1;
+        let mut tasks: Vec<_> = cut(values, &self.pieces)
+            .into_iter()
+            .zip(&self.pieces)
+            .map(|(values, piece)| (piece, values, Vec::with_capacity(self.moments.len())))
+            .collect();
+        for moment in &mut self.moments {
+            let parts = cut(moment, &self.pieces);
+            tasks.iter_mut().zip(parts).for_each(|((.., moments), part)| moments.push(part));
+        }
+        let (rule, step) = (self.rule, self.steps);
+        tasks.into_par_iter().for_each(|(piece, values, mut moments)| {
+            let update = Update { step, lr, grad_scale, decays: piece.decays };
+            rule.apply(update, values, &grads[piece.range.clone()], &mut moments);
+        });
+    }
+}
+
+/// The factor that brings gradients of norm `norm` to `max_norm`, in the form of `torch.nn.utils.clip_grad_norm_`:
+/// min(1, max_norm/(norm + 1e-6)).
+pub fn clip_factor(norm: f64, max_norm: f64) -> f64 {
+    (max_norm / (norm + 1e-6)).min(1.0)
+}
+
+/// Cuts the trained parameters into pieces; neighbours that are treated alike are one stretch first.
+fn pieces(entries: &[Entry], decays: &Decays) -> Vec<Piece> {
+    let mut stretches: Vec<Piece> = Vec::new();
+    for entry in entries.iter().filter(|entry| !entry.frozen) {
+        let decays = decays.includes(&entry.name, entry.shape.len());
+        match stretches.last_mut() {
+            Some(last) if last.decays == decays && last.range.end == entry.range.start => {
+                last.range.end = entry.range.end;
+            }
+            _ => stretches.push(Piece { range: entry.range.clone(), decays }),
+        }
+    }
+    let cut = |Piece { range, decays }: Piece| {
+        let starts = range.clone().step_by(PIECE);
+        starts.map(move |start| Piece { range: start..(start + PIECE).min(range.end), decays })
+    };
+    stretches.into_iter().flat_map(cut).collect()
+}
+
+/// The pieces joined to as few ranges as possible.
+fn trained(pieces: &[Piece]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for piece in pieces {
+        match ranges.last_mut() {
+            Some(last) if last.end == piece.range.start => last.end = piece.range.end,
+            _ => ranges.push(piece.range.clone()),
+        }
+    }
+    ranges
+}
+
+/// The parts of `whole` that the pieces cover, which are disjoint and in order.
+fn cut<'a>(mut whole: &'a mut [f32], pieces: &[Piece]) -> Vec<&'a mut [f32]> {
+    let mut at = 0;
+    let mut part = |piece: &Piece| {
+        let (_, rest) = std::mem::take(&mut whole).split_at_mut(piece.range.start - at);
+        let (own, rest) = rest.split_at_mut(piece.range.len());
+        (whole, at) = (rest, piece.range.end);
+        own
+    };
+    pieces.iter().map(&mut part).collect()
+}
