@@ -56,6 +56,28 @@ pub fn has_bf16_dot() -> bool {
     return false;
 }
 
+/// Whether that instruction is also faster than multiplying the rounded operands as f32. It is on AMD's processors; on Intel's it runs
+/// at half the rate of an f32 multiply-add or less (measured on Emerald Rapids: 1.33·10⁹ a second against 5.45·10⁹).
+pub fn has_fast_bf16_dot() -> bool {
+    has_bf16_dot() && vendor() == *b"AuthenticAMD"
+}
+
+/// The twelve letters by which the processor names its maker.
+fn vendor() -> [u8; 12] {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let id = std::arch::x86_64::__cpuid(0);
+        let mut name = [0; 12];
+        let words = [id.ebx, id.edx, id.ecx];
+        name.chunks_exact_mut(4)
+            .zip(words)
+            .for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
+        name
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    [0; 12]
+}
+
 impl Isa {
     /// Every instruction set that this processor can run, so that a test can take each path.
     pub fn available() -> impl Iterator<Item = Isa> {
@@ -143,7 +165,7 @@ macro_rules! per_isa {
         #[allow(clippy::too_many_arguments)]
         $vis fn $name(isa: $crate::cpu::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[inline(always)]
-            #[allow(clippy::too_many_arguments)]
+            #[allow(clippy::too_many_arguments, clippy::extra_unused_type_parameters)]
             fn body<$target: $crate::cpu::Target>($($arg: $ty),*) $(-> $ret)? $body
 
             #[cfg(target_arch = "x86_64")]

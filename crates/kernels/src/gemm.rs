@@ -1,7 +1,17 @@
 //! Matrix products, and the column sums that are a bias gradient.
 
+mod bf16;
+mod blocks;
+mod machine;
+mod pack;
+mod portable;
+mod tile;
+mod vector;
+
 use rayon::prelude::*;
 
+use self::machine::Machine;
+use crate::cpu::{self, Isa};
 use crate::{Accum, Out};
 
 /// In what form the operands of a product are multiplied; sums are always f32.
@@ -71,9 +81,6 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Rows and columns of one task's block of the product.
-const BLOCK: (usize, usize) = (128, 512);
-
 /// `c = a·b + bias`, or `c += a·b + bias`: the matrix product that every layer goes through.
 ///
 /// `a` is (M, K), `b` (K, N), `c` (M, N) row-major and contiguous, `bias` one value a column of `c`. An element of `c` depends only on
@@ -82,7 +89,16 @@ const BLOCK: (usize, usize) = (128, 512);
 /// # Panics
 ///
 /// If the shapes do not fit together.
-pub fn gemm(_precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[f32]>) {
+pub fn gemm(precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[f32]>) {
+    gemm_on(cpu::isa(), precision, a, b, c, bias);
+}
+
+/// [`gemm`] on an instruction set of the caller's choice, for comparisons.
+///
+/// # Panics
+///
+/// As [`gemm`], and if the processor lacks `isa`.
+pub fn gemm_on(isa: Isa, precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[f32]>) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     assert!(b.rows == k, "a ({m}, {k}) times b ({}, {n}): the inner sizes differ", b.rows);
     assert!(c.data.len() == m * n, "({m}, {k}) · ({k}, {n}) does not fit into {} elements", c.data.len());
@@ -92,51 +108,9 @@ pub fn gemm(_precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[
     if m == 0 || n == 0 {
         return;
     }
-    let beta = match c.accum {
-        Accum::Set => 0.0,
-        Accum::Add => 1.0,
-    };
-    let columns = n.div_ceil(BLOCK.1);
-    let blocks = m.div_ceil(BLOCK.0) * columns;
-    let target = Destination(c.data.as_mut_ptr());
-    let block = |index: usize| {
-        let target = &target;
-        let (i, j) = (index / columns * BLOCK.0, index % columns * BLOCK.1);
-        let (height, width) = (BLOCK.0.min(m - i), BLOCK.1.min(n - j));
-        // SAFETY: the block lies inside of (m, n); matrixmultiply reads only the elements that `Matrix` and the assertions above have
-        // found inside of the slices, and writes only this block, which no other task touches.
-        unsafe {
-            let c = target.0.add(i * n + j);
-            let a_block = a.data.as_ptr().wrapping_add(i * a.row_stride);
-            let b_block = b.data.as_ptr().wrapping_add(j * b.col_stride);
-            matrixmultiply::sgemm(
-                height,
-                k,
-                width,
-                1.0,
-                a_block,
-                a.row_stride as isize,
-                a.col_stride as isize,
-                b_block,
-                b.row_stride as isize,
-                b.col_stride as isize,
-                beta,
-                c,
-                n as isize,
-                1,
-            );
-            if let Some(bias) = bias {
-                for row in 0..height {
-                    let c = std::slice::from_raw_parts_mut(c.add(row * n), width);
-                    c.iter_mut().zip(&bias[j..]).for_each(|(c, &bias)| *c += bias);
-                }
-            }
-        }
-    };
-    if m * n * k < 1 << 15 {
-        (0..blocks).for_each(block);
-    } else {
-        (0..blocks).into_par_iter().for_each(block);
+    match Machine::of(isa, precision) {
+        Some(machine) => blocks::product((isa, machine), a, b, c, bias),
+        None => portable::product(precision, a, b, c, bias),
     }
 }
 

@@ -1,0 +1,151 @@
+//! The tile kernels and packing functions compiled for each instruction set.
+
+use super::pack::{self, Pack, Source};
+use super::tile::{self, Layout, PANEL_VECTORS, Run, Tile};
+use super::vector::{Vector, Ymm, Zmm};
+use crate::cpu::{self, Isa};
+use crate::gemm::Precision;
+
+/// What one instruction set brings to a product.
+pub(super) struct Machine {
+    /// f32 elements in a register.
+    pub lanes: usize,
+    /// Rows of the tallest tile, whose sums, with a row of `b` and a factor, fill the registers.
+    pub tile_rows: usize,
+    /// What happens to operands after packing.
+    pub finish: Finish,
+    /// By rows of the tile, less one; registers of columns, less one; and layout.
+    runs: &'static [[[Run; 2]; PANEL_VECTORS]],
+    rows_by_step: Pack,
+    panel_copied: Pack,
+    panel_transposed: Pack,
+}
+
+/// The number format of packed operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// f32, as they were.
+    Exact,
+    /// f32, rounded to what bf16 can hold.
+    Rounded,
+    /// bf16, two positions of K to an element.
+    Pairs,
+}
+
+impl Machine {
+    /// The kernels of `isa`, or none where the portable path has to serve.
+    pub fn of(isa: Isa, precision: Precision) -> Option<&'static Machine> {
+        assert!(isa.is_available(), "this processor has no {isa:?}");
+        match (isa, precision) {
+            (Isa::Avx512, Precision::F32) => Some(&avx512::EXACT),
+            (Isa::Avx512, Precision::Bf16) if cpu::has_fast_bf16_dot() => Some(&avx512_bf16::PAIRS),
+            (Isa::Avx512, Precision::Bf16) => Some(&avx512::ROUNDED),
+            (Isa::Avx2, Precision::F32) => Some(&avx2::EXACT),
+            (Isa::Avx2, Precision::Bf16) => Some(&avx2::ROUNDED),
+            (Isa::Neon | Isa::Portable, _) => None,
+        }
+    }
+
+    /// Columns of a panel of `b`.
+    pub fn panel_columns(&self) -> usize {
+        PANEL_VECTORS * self.lanes
+    }
+
+    /// Positions of K that one step multiplies.
+    pub fn depth_of_step(&self) -> usize {
+        match self.finish {
+            Finish::Exact | Finish::Rounded => 1,
+            Finish::Pairs => 2,
+        }
+    }
+
+    /// Computes a tile of `rows` rows.
+    ///
+    /// # Safety
+    ///
+    /// The pointers of the tile are valid for what their descriptions say, and `a` was packed as `layout` says.
+    pub unsafe fn run(&self, rows: usize, layout: Layout, tile: &Tile) {
+        let vectors = tile.width.div_ceil(self.lanes);
+        let run = self.runs[rows - 1][vectors - 1][layout as usize];
+        // SAFETY: the caller vouches for the pointers, and `of` gives only machines whose instructions the processor has.
+        unsafe { run(tile) }
+    }
+
+    /// Packs rows of `a` and says how.
+    ///
+    /// # Safety
+    ///
+    /// The source is valid, and `to` has room for a tile.
+    pub unsafe fn pack_rows(&self, layout: Layout, source: &Source, to: *mut f32) {
+        // SAFETY: the caller vouches for both; `of` gives only machines whose instructions the processor has.
+        unsafe {
+            match layout {
+                Layout::ByRow => pack::rows_by_row(source, to),
+                Layout::ByStep => (self.rows_by_step)(source, to),
+            }
+        }
+    }
+
+    /// Packs a panel of columns of `b`.
+    ///
+    /// # Safety
+    ///
+    /// The source is valid, and `to` has room for a panel.
+    pub unsafe fn pack_panel(&self, source: &Source, to: *mut f32) {
+        let pack = if source.line_stride == 1 { self.panel_copied } else { self.panel_transposed };
+        // SAFETY: the caller vouches for both; `of` gives only machines whose instructions the processor has.
+        unsafe { pack(source, to) }
+    }
+}
+
+/// A module with the kernels of one vector type, compiled under its features.
+macro_rules! machine {
+    ($name:ident, $vector:ty, $features:literal, [$($rows:literal)*], $($machine:ident: $finish:ident),*) => {
+        mod $name {
+            use super::*;
+
+            const TILES: &[[[Run; 2]; PANEL_VECTORS]] = &[$([
+                [run::<$rows, 1, true>, run::<$rows, 1, false>],
+                [run::<$rows, 2, true>, run::<$rows, 2, false>],
+            ]),*];
+
+            $(pub static $machine: Machine = Machine {
+                lanes: <$vector>::LANES,
+                tile_rows: TILES.len(),
+                finish: Finish::$finish,
+                runs: TILES,
+                rows_by_step,
+                panel_copied,
+                panel_transposed,
+            };)*
+
+            #[target_feature(enable = $features)]
+            unsafe fn run<const ROWS: usize, const VECTORS: usize, const BY_ROW: bool>(tile: &Tile) {
+                // SAFETY: the features are enabled; the caller vouches for the rest.
+                unsafe { tile::run::<$vector, ROWS, VECTORS, BY_ROW>(tile) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn rows_by_step(source: &Source, to: *mut f32) {
+                // SAFETY: the features are enabled; the caller vouches for the rest.
+                unsafe { pack::rows_by_step::<$vector>(source, to) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn panel_copied(source: &Source, to: *mut f32) {
+                // SAFETY: the features are enabled; the caller vouches for the rest.
+                unsafe { pack::panel_copied::<$vector>(source, to) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn panel_transposed(source: &Source, to: *mut f32) {
+                // SAFETY: the features are enabled; the caller vouches for the rest.
+                unsafe { pack::panel_transposed::<$vector>(source, to) }
+            }
+        }
+    };
+}
+
+machine!(avx512, Zmm<1>, "avx512f", [1 2 3 4 5 6 7 8 9 10 11 12 13 14], EXACT: Exact, ROUNDED: Rounded);
+machine!(avx512_bf16, Zmm<2>, "avx512f,avx512bf16", [1 2 3 4 5 6 7 8 9 10 11 12 13 14], PAIRS: Pairs);
+machine!(avx2, Ymm, "avx2,fma", [1 2 3 4 5 6], EXACT: Exact, ROUNDED: Rounded);

@@ -1,0 +1,109 @@
+//! Packing: blocks of the operands copied into the order in which a tile reads them.
+
+use super::tile::{PANEL_VECTORS, ROW_STRIDE};
+use super::vector::Vector;
+
+/// A block of an operand in place: `lines` rows of `a` or columns of `b`, and `depth` positions of K.
+pub(super) struct Source {
+    /// The first element.
+    pub data: *const f32,
+    /// Distance of lines.
+    pub line_stride: usize,
+    /// Distance of positions of K.
+    pub depth_stride: usize,
+    /// Rows of `a` or columns of `b`.
+    pub lines: usize,
+    /// Positions of K.
+    pub depth: usize,
+}
+
+/// A compiled packing function.
+pub(super) type Pack = unsafe fn(&Source, *mut f32);
+
+/// Packs rows of `a` that are contiguous into the layout `ByRow`.
+///
+/// # Safety
+///
+/// The source is valid, its `depth_stride` 1, and `to` has room for `lines` rows.
+pub(super) unsafe fn rows_by_row(source: &Source, to: *mut f32) {
+    // SAFETY: the caller vouches for both; a row has at most `MAX_DEPTH` elements.
+    unsafe {
+        for line in 0..source.lines {
+            let from = source.data.add(line * source.line_stride);
+            std::ptr::copy_nonoverlapping(from, to.add(line * ROW_STRIDE), source.depth);
+        }
+    }
+}
+
+/// Packs rows of `a` that are the columns of a row-major matrix into the layout `ByStep`.
+///
+/// # Safety
+///
+/// The processor has the instructions of `V`; the source is valid, its `line_stride` 1; `to` has room for `depth` registers.
+#[inline(always)]
+pub(super) unsafe fn rows_by_step<V: Vector>(source: &Source, to: *mut f32) {
+    // SAFETY: the caller vouches for both; a load reads `lines` elements.
+    unsafe {
+        for step in 0..source.depth {
+            let from = source.data.add(step * source.depth_stride);
+            V::load_first(from, source.lines).store(to.add(step * V::LANES));
+        }
+    }
+}
+
+/// Packs a panel of columns of `b` that lie side by side.
+///
+/// # Safety
+///
+/// As for [`rows_by_step`], with room for `depth` panel rows.
+#[inline(always)]
+pub(super) unsafe fn panel_copied<V: Vector>(source: &Source, to: *mut f32) {
+    let width = PANEL_VECTORS * V::LANES;
+    // SAFETY: the caller vouches for both; loads read `lines` elements.
+    unsafe {
+        for step in 0..source.depth {
+            let from = source.data.add(step * source.depth_stride);
+            let to = to.add(step * width);
+            for v in 0..PANEL_VECTORS {
+                let (offset, count) = (v * V::LANES, source.lines.saturating_sub(v * V::LANES));
+                let vector = match source.lines == width {
+                    true => V::load(from.add(offset)),
+                    false => V::load_first(from.wrapping_add(offset), count),
+                };
+                vector.store(to.add(offset));
+            }
+        }
+    }
+}
+
+/// Packs a panel of columns of `b`, each contiguous, by transposition.
+///
+/// # Safety
+///
+/// As for [`panel_copied`], with a `depth_stride` of 1 and room for `depth` rounded up to whole registers.
+#[inline(always)]
+pub(super) unsafe fn panel_transposed<V: Vector>(source: &Source, to: *mut f32) {
+    let width = PANEL_VECTORS * V::LANES;
+    // SAFETY: the caller vouches for both; a whole block of LANES × LANES is read only where it lies inside of the source, and else
+    // row by row into `edge`, which holds the largest block.
+    unsafe {
+        for v in 0..PANEL_VECTORS {
+            let count = source.lines.saturating_sub(v * V::LANES).min(V::LANES);
+            for step in (0..source.depth).step_by(V::LANES) {
+                let from = source.data.wrapping_add(v * V::LANES * source.line_stride + step);
+                let to = to.add(step * width + v * V::LANES);
+                let depth = (source.depth - step).min(V::LANES);
+                if count == V::LANES && depth == V::LANES {
+                    V::transpose(from, source.line_stride, to, width);
+                } else {
+                    let mut edge = [0.0; 16 * 16];
+                    for line in 0..count {
+                        let row = V::load_first(from.add(line * source.line_stride), depth);
+                        row.store(edge.as_mut_ptr().add(line * V::LANES));
+                    }
+                    V::transpose(edge.as_ptr(), V::LANES, to, width);
+                }
+            }
+        }
+    }
+}
