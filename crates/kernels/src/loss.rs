@@ -1,7 +1,9 @@
 //! Softmax over rows, and the cross-entropy of a vocabulary with its gradient in place of the logits.
 
-use crate::Out;
-use crate::elementwise::assert_same_len;
+use crate::cpu::{self, Target};
+use crate::elementwise::{CHUNK, LANES, assert_same_len, lane_sums};
+use crate::{Out, math, per_isa};
+use rayon::prelude::*;
 
 /// `y = e^(x − max)/Σe^(x − max)` in each row of `cols`.
 ///
@@ -9,12 +11,11 @@ use crate::elementwise::assert_same_len;
 /// If the shapes do not fit.
 pub fn softmax(x: &[f32], cols: usize, y: &mut [f32]) {
     check_rows(x.len(), cols, y.len());
-    for (x, y) in x.chunks_exact(cols).zip(y.chunks_exact_mut(cols)) {
-        let lse = log_sum_exp(x);
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = (x - lse).exp();
-        }
-    }
+    let isa = cpu::isa();
+    each_rows(cols, y).zip(x.par_chunks(rows_of_task(cols) * cols)).for_each(|(y, x)| {
+        y.copy_from_slice(x);
+        softmax_chunk(isa, cols, y);
+    });
 }
 
 /// `dx = y·(dy − Σ y·dy)` in each row, from the output `y` of [`softmax`].
@@ -24,14 +25,10 @@ pub fn softmax(x: &[f32], cols: usize, y: &mut [f32]) {
 pub fn softmax_backward(y: &[f32], dy: &[f32], cols: usize, dx: Out) {
     check_rows(y.len(), cols, dy.len());
     assert_same_len(&[y.len(), dx.data.len()]);
-    for ((y, dy), dx_row) in
-        y.chunks_exact(cols).zip(dy.chunks_exact(cols)).zip(dx.data.chunks_exact_mut(cols))
-    {
-        let dot: f32 = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
-        for ((slot, y), dy) in dx_row.iter_mut().zip(y).zip(dy) {
-            dx.accum.store(slot, y * (dy - dot));
-        }
-    }
+    let (isa, accum, task) = (cpu::isa(), dx.accum, rows_of_task(cols) * cols);
+    each_rows(cols, dx.data).zip(y.par_chunks(task)).zip(dy.par_chunks(task)).for_each(|((data, y), dy)| {
+        softmax_backward_chunk(isa, y, dy, cols, Out { data, accum });
+    });
 }
 
 /// `y = x − log Σeˣ` in each row of `cols`.
@@ -40,12 +37,10 @@ pub fn softmax_backward(y: &[f32], dy: &[f32], cols: usize, dx: Out) {
 /// If the shapes do not fit.
 pub fn log_softmax(x: &[f32], cols: usize, y: &mut [f32]) {
     check_rows(x.len(), cols, y.len());
-    for (x, y) in x.chunks_exact(cols).zip(y.chunks_exact_mut(cols)) {
-        let lse = log_sum_exp(x);
-        for (y, x) in y.iter_mut().zip(x) {
-            *y = x - lse;
-        }
-    }
+    let isa = cpu::isa();
+    each_rows(cols, y)
+        .zip(x.par_chunks(rows_of_task(cols) * cols))
+        .for_each(|(y, x)| log_softmax_chunk(isa, x, cols, y));
 }
 
 /// `dx = dy − eʸ·Σdy` in each row, from the output `y` of [`log_softmax`].
@@ -55,14 +50,10 @@ pub fn log_softmax(x: &[f32], cols: usize, y: &mut [f32]) {
 pub fn log_softmax_backward(y: &[f32], dy: &[f32], cols: usize, dx: Out) {
     check_rows(y.len(), cols, dy.len());
     assert_same_len(&[y.len(), dx.data.len()]);
-    for ((y, dy), dx_row) in
-        y.chunks_exact(cols).zip(dy.chunks_exact(cols)).zip(dx.data.chunks_exact_mut(cols))
-    {
-        let total: f32 = dy.iter().sum();
-        for ((slot, y), dy) in dx_row.iter_mut().zip(y).zip(dy) {
-            dx.accum.store(slot, dy - y.exp() * total);
-        }
-    }
+    let (isa, accum, task) = (cpu::isa(), dx.accum, rows_of_task(cols) * cols);
+    each_rows(cols, dx.data).zip(y.par_chunks(task)).zip(dy.par_chunks(task)).for_each(|((data, y), dy)| {
+        log_softmax_backward_chunk(isa, y, dy, cols, Out { data, accum });
+    });
 }
 
 /// The loss of each row of `logits` (rows, cols) against its target class, and in place of the logits their gradient.
@@ -87,22 +78,16 @@ pub fn cross_entropy_rows(
 ) {
     check_rows(logits.len(), cols, targets.len() * cols);
     assert_same_len(&[targets.len(), weights.len(), nll.len()]);
-    for (r, x) in logits.chunks_exact_mut(cols).enumerate() {
-        if weights[r] == 0.0 {
+    let (isa, rows) = (cpu::isa(), targets.par_iter().zip(weights).zip(nll));
+    let rows = logits.par_chunks_exact_mut(cols).zip(rows).with_min_len(rows_of_task(cols));
+    rows.for_each(|(x, ((&target, &weight), nll))| {
+        if weight == 0.0 {
             x.fill(0.0);
-            nll[r] = 0.0;
-            continue;
+            *nll = 0.0;
+        } else {
+            *nll = cross_entropy_row(isa, x, class(target, cols), weight, smoothing, z_loss);
         }
-        let target = check_target(targets[r], cols);
-        let lse = log_sum_exp(x);
-        nll[r] = row_loss(x, target, lse, smoothing, z_loss);
-        let scale = weights[r] * (1.0 + 2.0 * z_loss * lse);
-        let spread = weights[r] * smoothing / cols as f32;
-        for x in x.iter_mut() {
-            *x = scale * (*x - lse).exp() - spread;
-        }
-        x[target] -= weights[r] * (1.0 - smoothing);
-    }
+    });
 }
 
 /// The losses of [`cross_entropy_rows`] without a gradient, and whether the target has the largest logit (the first
@@ -121,31 +106,138 @@ pub fn nll_rows(
 ) {
     check_rows(logits.len(), cols, targets.len() * cols);
     assert_same_len(&[targets.len(), nll.len(), correct.len()]);
-    for (r, x) in logits.chunks_exact(cols).enumerate() {
-        let target = check_target(targets[r], cols);
-        nll[r] = row_loss(x, target, log_sum_exp(x), smoothing, z_loss);
-        let best = x[target];
-        correct[r] = x[..target].iter().all(|&x| x < best) && x[target + 1..].iter().all(|&x| x <= best);
+    let (isa, rows) = (cpu::isa(), targets.par_iter().zip(nll).zip(correct));
+    let rows = logits.par_chunks_exact(cols).zip(rows).with_min_len(rows_of_task(cols));
+    rows.for_each(|(x, ((&target, nll), correct))| {
+        (*nll, *correct) = nll_row(isa, x, class(target, cols), smoothing, z_loss);
+    });
+}
+
+per_isa! {
+    fn softmax_chunk<T>(cols: usize, y: &mut [f32]) {
+        for y in y.chunks_exact_mut(cols) {
+            let max = row_max(y);
+            let total = exp_in_place::<T>(y, max);
+            let scale = (1.0 / total) as f32;
+            y.iter_mut().for_each(|y| *y *= scale);
+        }
     }
+}
+
+per_isa! {
+    fn softmax_backward_chunk<T>(y: &[f32], dy: &[f32], cols: usize, dx: Out) {
+        let rows = y.chunks_exact(cols).zip(dy.chunks_exact(cols));
+        for ((y, dy), dx_row) in rows.zip(dx.data.chunks_exact_mut(cols)) {
+            let [dot] = lane_sums([y, dy], |[y, dy]| [y * dy]);
+            dx.accum.store_all(dx_row, y.iter().zip(dy).map(|(y, dy)| y * (dy - dot)));
+        }
+    }
+}
+
+per_isa! {
+    fn log_softmax_chunk<T>(x: &[f32], cols: usize, y: &mut [f32]) {
+        for (x, y) in x.chunks_exact(cols).zip(y.chunks_exact_mut(cols)) {
+            let lse = log_sum_exp::<T>(x);
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = x - lse);
+        }
+    }
+}
+
+per_isa! {
+    fn log_softmax_backward_chunk<T>(y: &[f32], dy: &[f32], cols: usize, dx: Out) {
+        let rows = y.chunks_exact(cols).zip(dy.chunks_exact(cols));
+        for ((y, dy), dx_row) in rows.zip(dx.data.chunks_exact_mut(cols)) {
+            let [total] = lane_sums([dy], |dy| dy);
+            dx.accum.store_all(dx_row, y.iter().zip(dy).map(|(&y, dy)| dy - math::exp::<T>(y) * total));
+        }
+    }
+}
+
+per_isa! {
+    /// Three passes over a row, which fits in the second-level cache: its maximum, its exponentials, its gradient.
+    fn cross_entropy_row<T>(x: &mut [f32], target: usize, weight: f32, smoothing: f32, z_loss: f32) -> f32 {
+        let max = row_max(x);
+        let expected = expected_logit(x, target, smoothing);
+        let total = exp_in_place::<T>(x, max);
+        let lse = max + total.ln() as f32;
+        let scale = weight * (1.0 + 2.0 * z_loss * lse) * (1.0 / total) as f32;
+        let spread = weight * smoothing / x.len() as f32;
+        x.iter_mut().for_each(|x| *x = T::fma(scale, *x, -spread));
+        x[target] -= weight * (1.0 - smoothing);
+        lse - expected + z_loss * lse * lse
+    }
+}
+
+per_isa! {
+    fn nll_row<T>(x: &[f32], target: usize, smoothing: f32, z_loss: f32) -> (f32, bool) {
+        let lse = log_sum_exp::<T>(x);
+        let loss = lse - expected_logit(x, target, smoothing) + z_loss * lse * lse;
+        // The maximum skips NaN; then the loss is NaN and nothing is correct.
+        let first_max = x[target] == row_max(x) && x[..target].iter().all(|&other| other != x[target]);
+        (loss, first_max && !loss.is_nan())
+    }
+}
+
+/// The largest value that is a number.
+#[inline(always)]
+fn row_max(x: &[f32]) -> f32 {
+    let larger = |max: f32, x: f32| if x > max { x } else { max };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    for block in blocks {
+        for (max, &x) in lanes.iter_mut().zip(block) {
+            *max = larger(*max, x);
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, &x| larger(max, x))
+}
+
+/// Elements whose exponentials are added in f32, before f64 takes over, so that long rows lose no digits.
+const BLOCK: usize = 4096;
+
+/// Replaces x by `e^(x − max)` and adds them up.
+#[inline(always)]
+fn exp_in_place<T: Target>(x: &mut [f32], max: f32) -> f64 {
+    let mut total = 0.0;
+    for block in x.chunks_mut(BLOCK) {
+        block.iter_mut().for_each(|x| *x = math::exp::<T>(*x - max));
+        let [sum] = lane_sums([block], |x| x);
+        total += f64::from(sum);
+    }
+    total
 }
 
 /// `max + log Σe^(x − max)`.
-fn log_sum_exp(x: &[f32]) -> f32 {
-    let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    max + x.iter().map(|x| (x - max).exp()).sum::<f32>().ln()
+#[inline(always)]
+fn log_sum_exp<T: Target>(x: &[f32]) -> f32 {
+    let max = row_max(x);
+    let blocks = x.chunks(BLOCK).map(|block| lane_sums([block], |[x]| [math::exp::<T>(x - max)]));
+    let total: f64 = blocks.map(|[sum]| f64::from(sum)).sum();
+    max + total.ln() as f32
 }
 
-/// `lse − Σ q·x + z_loss·lse²`; the smoothed part is left out when it has no weight, so that a logit of −∞ is allowed.
-fn row_loss(x: &[f32], target: usize, lse: f32, smoothing: f32, z_loss: f32) -> f32 {
-    let mut loss = lse - (1.0 - smoothing) * x[target] + z_loss * lse * lse;
-    if smoothing > 0.0 {
-        loss -= smoothing / x.len() as f32 * x.iter().sum::<f32>();
+/// `Σ q·x`, q the smoothed target distribution. Without smoothing other logits are not looked at, so that −∞ is allowed.
+#[inline(always)]
+fn expected_logit(x: &[f32], target: usize, smoothing: f32) -> f32 {
+    let own = (1.0 - smoothing) * x[target];
+    if smoothing == 0.0 {
+        return own;
     }
-    loss
+    let blocks = x.chunks(BLOCK).map(|block| lane_sums([block], |x| x));
+    let mean = blocks.map(|[sum]| f64::from(sum)).sum::<f64>() / x.len() as f64;
+    own + smoothing * mean as f32
+}
+
+fn each_rows(cols: usize, x: &mut [f32]) -> rayon::slice::ChunksMut<'_, f32> {
+    x.par_chunks_mut(rows_of_task(cols) * cols)
+}
+
+fn rows_of_task(cols: usize) -> usize {
+    (CHUNK / cols).max(1)
 }
 
 #[track_caller]
-fn check_target(target: u32, cols: usize) -> usize {
+fn class(target: u32, cols: usize) -> usize {
     assert!((target as usize) < cols, "target {target} in {cols} classes");
     target as usize
 }
@@ -153,4 +245,172 @@ fn check_target(target: u32, cols: usize) -> usize {
 #[track_caller]
 fn check_rows(x: usize, cols: usize, y: usize) {
     assert!(cols > 0 && x.is_multiple_of(cols) && x == y, "slices of {x} and {y} values for rows of {cols}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Isa;
+
+    /// Rows of logits between −9 and 9.
+    fn logits(rows: usize, cols: usize) -> Vec<f32> {
+        (0..rows * cols).map(|i| 9.0 * ((i * i) as f32 * 0.013 + 0.2).sin()).collect()
+    }
+
+    fn log_softmax_f64(x: &[f64]) -> Vec<f64> {
+        let lse = x.iter().map(|x| x.exp()).sum::<f64>().ln();
+        x.iter().map(|x| x - lse).collect()
+    }
+
+    /// The loss of one row, written as PyTorch's label smoothing: `(1−ε)·nll + ε·mean(−log p)`, and T5X's z-loss.
+    fn row_loss(x: &[f64], target: usize, smoothing: f64, z_loss: f64) -> f64 {
+        let log_p = log_softmax_f64(x);
+        let mean = log_p.iter().sum::<f64>() / x.len() as f64;
+        let lse = x[0] - log_p[0];
+        -(1.0 - smoothing) * log_p[target] - smoothing * mean + z_loss * lse * lse
+    }
+
+    fn wide(x: &[f32]) -> Vec<f64> {
+        x.iter().map(|&x| f64::from(x)).collect()
+    }
+
+    /// df/dx by central differences.
+    fn numeric_gradient(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+        let at = |i: usize, h: f64| {
+            let mut x = x.to_vec();
+            x[i] += h;
+            f(&x)
+        };
+        (0..x.len()).map(|i| (at(i, 1e-5) - at(i, -1e-5)) / 2e-5).collect()
+    }
+
+    #[track_caller]
+    fn assert_close(got: &[f32], want: &[f64], tolerance: f64) {
+        for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
+            assert!((f64::from(got) - want).abs() <= tolerance, "element {i}: {got} not {want}");
+        }
+    }
+
+    #[test]
+    fn cross_entropy_and_its_gradient_are_those_of_f64_on_every_instruction_set() {
+        for (cols, smoothing, z_loss) in [(1, 0.0, 0.0), (7, 0.1, 0.0), (33, 0.0, 0.01), (100, 0.2, 1e-3)] {
+            let x = logits(1, cols);
+            for isa in Isa::available() {
+                for target in [0, cols / 2, cols - 1] {
+                    let (mut grad, exact) = (x.clone(), wide(&x));
+                    let nll = cross_entropy_row(isa, &mut grad, target, 0.5, smoothing, z_loss);
+                    let loss = |x: &[f64]| row_loss(x, target, smoothing.into(), z_loss.into());
+                    assert!((f64::from(nll) - loss(&exact)).abs() < 4e-6, "{isa:?}, {cols} classes: {nll}");
+                    let want: Vec<f64> = numeric_gradient(&exact, loss).iter().map(|g| 0.5 * g).collect();
+                    assert_close(&grad, &want, 1e-6);
+                    let (same, correct) = nll_row(isa, &x, target, smoothing, z_loss);
+                    assert!((same - nll).abs() < 4e-6, "{isa:?}, {cols} classes: {same} not {nll}");
+                    assert_eq!(correct, x.iter().all(|other| *other <= x[target]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_vocabulary_keeps_its_digits() {
+        let cols = 50_257;
+        let x = logits(2, cols);
+        let (mut grad, mut nll) = (x.clone(), [0.0; 2]);
+        cross_entropy_rows(&mut grad, cols, &[50_256, 3], &[1.0, 2.0], 0.0, 0.0, &mut nll);
+        for (r, target, weight) in [(0, 50_256, 1.0), (1, 3, 2.0)] {
+            let log_p = log_softmax_f64(&wide(&x[r * cols..][..cols]));
+            assert!((f64::from(nll[r]) + log_p[target]).abs() < 2e-6, "{} not {}", nll[r], -log_p[target]);
+            let hit = |c| if c == target { weight } else { 0.0 };
+            let want: Vec<f64> = (0..cols).map(|c| weight * log_p[c].exp() - hit(c)).collect();
+            assert_close(&grad[r * cols..][..cols], &want, 2e-7);
+        }
+    }
+
+    #[test]
+    fn rows_without_weight_are_not_looked_at() {
+        let mut x = vec![1.0, f32::NAN, 3.0, 0.0, 0.0, 0.0];
+        let mut nll = [9.0; 2];
+        cross_entropy_rows(&mut x, 3, &[u32::MAX, 1], &[0.0, 3.0], 0.0, 0.0, &mut nll);
+        assert_eq!(x[..3], [0.0; 3]);
+        assert_close(&x[3..], &[1.0, -2.0, 1.0], 1e-6);
+        assert_close(&nll, &[0.0, 3f64.ln()], 1e-6);
+    }
+
+    #[test]
+    fn huge_and_masked_logits_are_harmless() {
+        let mut x = vec![1e30, 1e30, f32::NEG_INFINITY, -1e38];
+        let mut nll = [0.0];
+        cross_entropy_rows(&mut x, 4, &[0], &[1.0], 0.0, 0.0, &mut nll);
+        assert_eq!(x, [-0.5, 0.5, 0.0, 0.0]);
+        assert!(nll[0].is_finite(), "{nll:?}");
+        let mut y = [0.0; 4];
+        softmax(&[f32::NEG_INFINITY, 0.0, 0.0, f32::NEG_INFINITY], 4, &mut y);
+        assert_eq!(y, [0.0, 0.5, 0.5, 0.0]);
+    }
+
+    #[test]
+    fn not_a_number_spoils_its_row_and_no_other() {
+        let mut x = vec![0.0, f32::NAN, 0.0, 0.0];
+        let (mut nll, mut correct) = ([0.0; 2], [true; 2]);
+        nll_rows(&x, 2, &[0, 0], 0.0, 0.0, &mut nll, &mut correct);
+        assert!(nll[0].is_nan() && !correct[0] && correct[1], "{nll:?} {correct:?}");
+        cross_entropy_rows(&mut x, 2, &[0, 0], &[1.0; 2], 0.0, 0.0, &mut nll);
+        assert!(x[..2].iter().all(|x| x.is_nan()) && nll[0].is_nan());
+        assert_close(&x[2..], &[-0.5, 0.5], 1e-7);
+    }
+
+    #[test]
+    fn the_first_of_equal_logits_counts_as_the_guess() {
+        let (mut nll, mut correct) = ([0.0; 2], [false; 2]);
+        nll_rows(&[2.0, 5.0, 5.0, 2.0, 5.0, 5.0], 3, &[1, 2], 0.0, 0.0, &mut nll, &mut correct);
+        assert_eq!(correct, [true, false]);
+    }
+
+    #[test]
+    fn softmax_and_log_softmax_with_their_gradients_are_those_of_f64() {
+        for cols in [1, 5, 32, 71] {
+            let x = logits(3, cols);
+            let dy: Vec<f32> = x.iter().map(|x| (1.7 * x).cos()).collect();
+            let (mut y, mut log_y) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+            softmax(&x, cols, &mut y);
+            log_softmax(&x, cols, &mut log_y);
+            let (mut dx, mut dx_log) = (vec![1.0; x.len()], vec![1.0; x.len()]);
+            softmax_backward(&y, &dy, cols, Out::add(&mut dx));
+            log_softmax_backward(&log_y, &dy, cols, Out::add(&mut dx_log));
+            for r in 0..3 {
+                let row = r * cols..(r + 1) * cols;
+                let (exact, dy) = (wide(&x[row.clone()]), wide(&dy[row.clone()]));
+                let log_p = log_softmax_f64(&exact);
+                assert_close(&log_y[row.clone()], &log_p, 3e-6);
+                assert_close(&y[row.clone()], &log_p.iter().map(|l| l.exp()).collect::<Vec<_>>(), 3e-7);
+                let dot = |y: Vec<f64>| y.iter().zip(&dy).map(|(y, dy)| y * dy).sum::<f64>();
+                let exps = |x: &[f64]| log_softmax_f64(x).into_iter().map(f64::exp).collect();
+                let want = numeric_gradient(&exact, |x| dot(exps(x)));
+                assert_close(&dx[row.clone()], &want.iter().map(|g| 1.0 + g).collect::<Vec<_>>(), 2e-6);
+                let want = numeric_gradient(&exact, |x| dot(log_softmax_f64(x)));
+                assert_close(&dx_log[row], &want.iter().map(|g| 1.0 + g).collect::<Vec<_>>(), 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let (rows, cols) = (67, 1003);
+        let x = logits(rows, cols);
+        let targets: Vec<u32> = (0..rows as u32).collect();
+        let run = |threads| {
+            let (mut x, mut nll) = (x.clone(), vec![0.0; rows]);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let weights = vec![0.25; rows];
+            pool.install(|| cross_entropy_rows(&mut x, cols, &targets, &weights, 0.1, 1e-4, &mut nll));
+            (x, nll)
+        };
+        assert_eq!(run(1), run(3));
+    }
+
+    #[test]
+    #[should_panic(expected = "target 5 in 5 classes")]
+    fn targets_are_checked() {
+        cross_entropy_rows(&mut [0.0; 5], 5, &[5], &[1.0], 0.0, 0.0, &mut [0.0]);
+    }
 }
