@@ -10,9 +10,15 @@
 //! than keys) gets an output of zeros and a log-sum-exp of −∞, and takes no part in any gradient. Rows that belong to
 //! no span get zeros.
 
+mod backward;
+mod block;
 mod checks;
+mod forward;
+mod lanes;
 pub mod naive;
+mod product;
 mod rows;
+mod scratch;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -20,14 +26,49 @@ mod tests;
 pub use rows::{Grads, Output, Qkv, Rows, RowsMut};
 pub use shape::{Bias, Dropout, Mask, Shape, Span};
 
+use crate::cpu::{self, Isa};
 use crate::{Accum, Out};
+use backward::Backward;
+use block::Head;
+use forward::Forward;
+use rayon::prelude::*;
+use scratch::Shared;
+
+/// Queries of one forward task; fixed, so that neither tasks nor results depend on the number of threads.
+const TASK_QUERIES: usize = 256;
 
 /// Attends: fills `y` (N_q, heads·head_dim) and the log-sum-exp `lse` (heads, N_q) that [`backward`] needs.
 ///
 /// # Panics
 /// When a span reaches outside the buffers, two spans share a query row, or a buffer has another size than `shape` says.
 pub fn forward(shape: &Shape, spans: &[Span], qkv: Qkv, y: &mut [f32], lse: &mut [f32]) {
-    naive::forward(shape, spans, qkv, y, lse);
+    forward_with(cpu::isa(), shape, spans, qkv, y, lse);
+}
+
+/// [`forward`] with the instructions of `isa`.
+fn forward_with(isa: Isa, shape: &Shape, spans: &[Span], qkv: Qkv, y: &mut [f32], lse: &mut [f32]) {
+    checks::check_forward(shape, spans, &qkv, y.len(), lse.len());
+    let n_q = lse.len() / shape.heads;
+    if spans.iter().map(|span| span.q.len()).sum::<usize>() < n_q {
+        y.fill(0.0);
+        lse.fill(f32::NEG_INFINITY);
+    }
+    let y = Shared::new(RowsMut::contiguous(y, shape.width()));
+    let lse = Shared::new(RowsMut::contiguous(lse, n_q));
+    let tasks: Vec<Forward> = spans
+        .iter()
+        .flat_map(|span| {
+            (0..shape.heads).flat_map(move |head| {
+                let head = Head { shape, span, head };
+                let starts = (0..span.q.len()).step_by(TASK_QUERIES);
+                starts.map(move |first| {
+                    let queries = first..span.q.len().min(first + TASK_QUERIES);
+                    Forward { head, queries, qkv, y, lse }
+                })
+            })
+        })
+        .collect();
+    tasks.into_par_iter().with_max_len(1).for_each(|task| task.run(isa));
 }
 
 /// Overwrites `grads` with the gradients of queries, keys and values, given the gradient `dy` of the output, and gives
@@ -42,16 +83,48 @@ pub fn backward(
     qkv: Qkv,
     output: Output,
     dy: &[f32],
-    mut grads: Grads,
+    grads: Grads,
     dbias: Option<Out>,
 ) {
-    let dbias = dbias.map(|out| {
-        if out.accum == Accum::Set {
-            out.data.fill(0.0);
+    backward_with(cpu::isa(), shape, spans, qkv, output, dy, grads, dbias);
+}
+
+/// [`backward`] with the instructions of `isa`.
+#[expect(clippy::too_many_arguments)]
+fn backward_with<'a>(
+    isa: Isa,
+    shape: &'a Shape<'a>,
+    spans: &'a [Span],
+    qkv: Qkv<'a>,
+    output: Output<'a>,
+    dy: &'a [f32],
+    grads: Grads<'a>,
+    dbias: Option<Out>,
+) {
+    checks::check_backward(shape, spans, &qkv, &output, dy, &grads, dbias.as_ref().map(|out| &*out.data));
+    let table = shape.bias.map_or(0, |bias| bias.table.len());
+    let mut partial = vec![0.0f64; if dbias.is_some() { spans.len() * table } else { 0 }];
+    let grads = Shared::parts(grads);
+    let parts = Shared::new(RowsMut::contiguous(&mut partial, table));
+    let wants_dbias = dbias.is_some();
+    let tasks: Vec<Backward> = spans
+        .iter()
+        .enumerate()
+        .flat_map(|(i, span)| {
+            (0..shape.heads).map(move |head| {
+                let head = Head { shape, span, head };
+                let dbias = wants_dbias.then_some((i, parts));
+                Backward { head, qkv, output, dy, grads, dbias }
+            })
+        })
+        .collect();
+    tasks.into_par_iter().with_max_len(1).for_each(|task| task.run(isa));
+    if let Some(Out { data, accum }) = dbias {
+        for (column, to) in data.iter_mut().enumerate() {
+            let sum: f64 = partial.iter().skip(column).step_by(table).sum();
+            *to = sum as f32 + if accum == Accum::Add { *to } else { 0.0 };
         }
-        out.data
-    });
-    naive::backward(shape, spans, qkv, output, dy, &mut grads, dbias);
+    }
 }
 
 /// The probabilities (heads, Tq, Tk) of one sequence, before dropout; for inspection, since nothing else holds them.

@@ -111,13 +111,12 @@ fn splitmix(x: u64) -> u64 {
 }
 
 /// A uniform 32-bit number for one key row: a Weyl step and a finaliser of two multiplications, all 32 bits wide so that
-/// sixteen are made at once.
+/// sixteen are made at once. Its high bits are the good ones; nothing but a comparison should use it.
 #[inline(always)]
 pub(super) fn hash(row_key: u32, kv_row: u32) -> u32 {
     let x = kv_row.wrapping_mul(0x9E37_79B9).wrapping_add(row_key);
     let x = (x ^ (x >> 16)).wrapping_mul(0x21F0_AAAD);
-    let x = (x ^ (x >> 15)).wrapping_mul(0x735A_2D97);
-    x ^ (x >> 15)
+    (x ^ (x >> 15)).wrapping_mul(0x735A_2D97)
 }
 
 /// Everything about an attention that is not a buffer.

@@ -84,3 +84,183 @@ fn plain_gradients_are_finite_differences() {
         }
     }
 }
+
+/// One batch with everything random, in f64, and its results from the plain loops.
+struct Case {
+    shape: Shape<'static, f64>,
+    table: Vec<f64>,
+    spans: Vec<Span>,
+    n_q: usize,
+    n_kv: usize,
+    /// q, k, v and dy.
+    data: [Vec<f64>; 4],
+}
+
+struct Results {
+    y: Vec<f64>,
+    lse: Vec<f64>,
+    grads: [Vec<f64>; 3],
+    dbias: Vec<f64>,
+}
+
+impl Case {
+    fn new(heads: usize, head_dim: usize, mask: Mask, lengths: &[(usize, usize)]) -> Self {
+        let (mut n_q, mut n_kv, mut spans) = (0, 0, Vec::new());
+        for &(tq, tk) in lengths {
+            spans.push(Span { q: n_q..n_q + tq, kv: n_kv..n_kv + tk });
+            (n_q, n_kv) = (n_q + tq, n_kv + tk);
+        }
+        let width = heads * head_dim;
+        let scale = 2.0 / (head_dim as f64).sqrt();
+        let shape = Shape { heads, head_dim, scale, mask, dropout: None, bias: None };
+        let data = [(1, n_q), (2, n_kv), (3, n_kv), (4, n_q)].map(|(seed, n)| round(noise(seed, n * width)));
+        Self { shape, table: Vec::new(), spans, n_q, n_kv, data }
+    }
+
+    fn dropout(self, p: f32) -> Self {
+        Self { shape: Shape { dropout: Some(Dropout { seed: 99, p }), ..self.shape }, ..self }
+    }
+
+    fn bias(self, max_distance: usize) -> Self {
+        let table = round(noise(6, self.shape.heads * (2 * max_distance + 1)));
+        Self { table, ..self }
+    }
+
+    fn width(&self) -> usize {
+        self.shape.width()
+    }
+
+    fn plain(&self) -> Results {
+        let width = self.width();
+        let [q, k, v, dy] = &self.data;
+        let qkv = Qkv {
+            q: Rows::contiguous(q, width),
+            k: Rows::contiguous(k, width),
+            v: Rows::contiguous(v, width),
+        };
+        let shape = Shape { bias: self.bias_over(&self.table), ..self.shape };
+        let (mut y, mut lse) = (vec![0.0; q.len()], vec![0.0; self.shape.heads * self.n_q]);
+        naive::forward(&shape, &self.spans, qkv, &mut y, &mut lse);
+        let mut grads = [q, k, v].map(|x| vec![f64::NAN; x.len()]);
+        let mut dbias = vec![0.0; self.table.len()];
+        let [dq, dk, dv] = &mut grads;
+        let mut to = Grads::Separate {
+            dq: RowsMut::contiguous(dq, width),
+            dk: RowsMut::contiguous(dk, width),
+            dv: RowsMut::contiguous(dv, width),
+        };
+        let output = Output { y: &y, lse: &lse };
+        let wanted = shape.bias.map(|_| &mut dbias[..]);
+        naive::backward(&shape, &self.spans, qkv, output, dy, &mut to, wanted);
+        Results { y, lse, grads, dbias }
+    }
+
+    fn bias_over<'a, T>(&self, table: &'a [T]) -> Option<Bias<'a, T>> {
+        let max_distance = (table.len() / self.shape.heads).saturating_sub(1) / 2;
+        (!table.is_empty()).then_some(Bias { table, max_distance })
+    }
+
+    /// The fast kernels, with queries, keys and values in one fused buffer.
+    fn fast(&self, isa: Isa) -> Results {
+        let (width, n) = (self.width(), self.n_q.max(self.n_kv));
+        let mut fused = vec![f32::NAN; n * 3 * width];
+        for (part, data) in self.data[..3].iter().enumerate() {
+            for (row, data) in data.chunks(width).enumerate() {
+                let to = &mut fused[row * 3 * width + part * width..][..width];
+                to.iter_mut().zip(data).for_each(|(to, &x)| *to = x as f32);
+            }
+        }
+        let table = narrow(&self.table);
+        let dy = narrow(&self.data[3]);
+        let Shape { heads, head_dim, scale, mask, dropout, .. } = self.shape;
+        let shape =
+            Shape { heads, head_dim, scale: scale as f32, mask, dropout, bias: self.bias_over(&table) };
+        let qkv = Qkv::fused(&fused, width);
+        let (mut y, mut lse) = (vec![f32::NAN; dy.len()], vec![f32::NAN; heads * self.n_q]);
+        forward_with(isa, &shape, &self.spans, qkv, &mut y, &mut lse);
+        let (mut grads, mut dbias) = (vec![0.0; fused.len()], vec![1.0; table.len()]);
+        for row in 0..n {
+            let row_grads = &mut grads[row * 3 * width..][..3 * width];
+            row_grads[..width].fill(if row < self.n_q { f32::NAN } else { 0.0 });
+            row_grads[width..].fill(if row < self.n_kv { f32::NAN } else { 0.0 });
+        }
+        let output = Output { y: &y, lse: &lse };
+        let to = Grads::fused(&mut grads, width);
+        let wanted = shape.bias.map(|_| Out::add(&mut dbias));
+        backward_with(isa, &shape, &self.spans, qkv, output, &dy, to, wanted);
+        let part = |part: usize, rows: usize| {
+            let rows = grads.chunks(3 * width).take(rows);
+            rows.flat_map(|row| &row[part * width..][..width]).map(|&x| f64::from(x)).collect()
+        };
+        Results {
+            y: widen(&y),
+            lse: widen(&lse),
+            grads: [part(0, self.n_q), part(1, self.n_kv), part(2, self.n_kv)],
+            dbias: dbias.iter().map(|&x| f64::from(x) - 1.0).collect(),
+        }
+    }
+
+    fn check(&self) {
+        let wanted = self.plain();
+        for isa in Isa::available() {
+            let found = self.fast(isa);
+            let what = |name| format!("{name} on {isa:?}, {:?} {:?}", self.shape, self.spans);
+            close(&found.y, &wanted.y, 3e-6, &what("y"));
+            close(&found.lse, &wanted.lse, 1e-6, &what("lse"));
+            for ((found, wanted), name) in found.grads.iter().zip(&wanted.grads).zip(["dq", "dk", "dv"]) {
+                close(found, wanted, 1e-5, &what(name));
+            }
+            close(&found.dbias, &wanted.dbias, 1e-5, &what("dbias"));
+        }
+    }
+}
+
+/// Numbers that f32 holds exactly, so that both kernels start from the same.
+fn round(x: Vec<f64>) -> Vec<f64> {
+    x.into_iter().map(|x| f64::from(x as f32)).collect()
+}
+
+fn narrow(x: &[f64]) -> Vec<f32> {
+    x.iter().map(|&x| x as f32).collect()
+}
+
+fn widen(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|&x| f64::from(x)).collect()
+}
+
+/// Asserts that each number is within `tolerance` of the largest one's size.
+fn close(found: &[f64], wanted: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    let size = wanted.iter().filter(|x| x.is_finite()).fold(1.0, |a: f64, b| a.max(b.abs()));
+    for (i, (&f, &w)) in found.iter().zip(wanted).enumerate() {
+        assert!(f == w || (f - w).abs() <= tolerance * size, "{what}: {f} for {w} at {i}");
+    }
+}
+
+#[test]
+fn fast_kernels_agree_with_plain_loops_on_ragged_batches() {
+    let lengths = [(5, 5), (0, 0), (1, 1), (33, 33), (16, 16), (17, 17), (0, 3), (70, 70), (4, 0)];
+    for head_dim in [1, 3, 8, 9, 12, 16, 24, 64, 80] {
+        for mask in [Mask::Full, Mask::Causal] {
+            Case::new(2, head_dim, mask, &lengths).check();
+        }
+    }
+}
+
+#[test]
+fn fast_kernels_agree_when_queries_and_keys_differ_in_number() {
+    let lengths = [(3, 40), (40, 3), (1, 200), (130, 65), (65, 130), (7, 0), (35, 34)];
+    for head_dim in [9, 16, 32] {
+        for mask in [Mask::Full, Mask::Causal] {
+            Case::new(3, head_dim, mask, &lengths).check();
+            Case::new(3, head_dim, mask, &lengths).bias(40).dropout(0.25).check();
+        }
+    }
+}
+
+#[test]
+fn fast_kernels_agree_over_several_tiles_and_tasks() {
+    for mask in [Mask::Full, Mask::Causal] {
+        Case::new(1, 16, mask, &[(300, 300), (270, 290)]).dropout(0.1).bias(128).check();
+    }
+}

@@ -1,0 +1,242 @@
+//! The backward: probabilities are made again from the scores and the saved log-sum-exp, tile by tile, and feed the
+//! three gradients at once (Dao et al. 2022, algorithm 4). One task is one head of one sequence, so that nothing is
+//! summed across tasks but the bias.
+
+use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut};
+use super::lanes::{Job, LANES, Lanes, dispatch};
+use super::product::{Scalars, Vectors, product};
+use super::rows::{Output, Qkv, Rows};
+use super::scratch::{Shared, take, with_scratch};
+use crate::Accum;
+use crate::cpu::Isa;
+use std::ops::Range;
+
+/// Keys of one tile of scores.
+const KEYS: usize = 64;
+
+/// One head of one sequence, a task for one thread.
+#[derive(Clone, Copy)]
+pub(super) struct Backward<'a> {
+    pub head: Head<'a>,
+    pub qkv: Qkv<'a>,
+    pub output: Output<'a>,
+    pub dy: &'a [f32],
+    /// Gradients of queries, keys and values.
+    pub grads: [Shared<'a>; 3],
+    /// The task's own part of the gradient of the bias: a row of the buffer, in the columns of the head.
+    pub dbias: Option<(usize, Shared<'a, f64>)>,
+}
+
+/// The parts of the scratch.
+struct Buffers<'a> {
+    /// Transposed queries, scaled, and output gradients, divided by the share kept (head_dim, 32).
+    q: &'a mut [f32],
+    dy: &'a mut [f32],
+    /// Copies of query and output gradient rows, where a head is not whole vectors.
+    q_pack: &'a mut [f32],
+    dy_pack: &'a mut [f32],
+    scores: Scores<'a>,
+    /// Sums of the gradients before they are scaled: (32, head_dim padded), and twice (Tk, head_dim padded).
+    dq: &'a mut [f32],
+    dk: &'a mut [f32],
+    dv: &'a mut [f32],
+    /// The keys for reading by the vector.
+    k: Vectors<'a>,
+}
+
+/// A tile of scores.
+struct Scores<'a> {
+    /// Scores, then probabilities (64, 32): a row a key.
+    p: &'a mut [f32],
+    /// Gradients of the probabilities, then of the scores.
+    ds: &'a mut [f32],
+    /// The bias by distance, and its gradient if wanted.
+    bias: &'a [f32],
+    dbias: &'a mut [f32],
+    distances: Distances,
+}
+
+impl Backward<'_> {
+    /// Numbers that the task works in: those of [`Buffers`], and the keys.
+    fn lens(&self) -> [usize; 12] {
+        let (head, dim, padded) = (&self.head, self.head.shape.head_dim, self.head.padded_dim());
+        let tk = head.span.kv.len();
+        let bias = if head.shape.bias.is_some() { Distances::new(head).len } else { 0 };
+        let dbias = if self.dbias.is_some() { bias } else { 0 };
+        let (pack, tile, sums) = (head.pack_len(QUERIES), KEYS * QUERIES, tk * padded);
+        let columns = dim * QUERIES;
+        let k = head.pack_len(tk);
+        [columns, columns, pack, pack, tile, tile, QUERIES * padded, sums, sums, bias, dbias, k]
+    }
+
+    /// Computes the task's gradients.
+    pub(super) fn run(self, isa: Isa) {
+        with_scratch(&self.lens(), |scratch| dispatch(isa, (self, scratch)));
+    }
+}
+
+impl Job for (Backward<'_>, &mut [f32]) {
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let (task, mut scratch) = self;
+        let head = &task.head;
+        let [q, dy, q_pack, dy_pack, p, ds, dq, dk, dv, bias, dbias, k_pack] =
+            task.lens().map(|len| take(&mut scratch, len));
+        let distances = Distances::new(head);
+        distances.unroll(head, bias);
+        for sums in [&mut *dk, &mut *dv, &mut *dbias] {
+            sums.fill(0.0);
+        }
+        let (tq, tk) = head.lengths();
+        let k = head.vectors(&task.qkv.k, head.span.kv.start, tk, k_pack);
+        let scores = Scores { p, ds, bias, dbias, distances };
+        let mut buffers = Buffers { q, dy, q_pack, dy_pack, scores, dq, dk, dv, k };
+        for first in (0..tq).step_by(QUERIES) {
+            match tq - first {
+                count @ ..=LANES => task.block::<L, 1>(l, first, count, &mut buffers),
+                count => task.block::<L, 2>(l, first, count.min(QUERIES), &mut buffers),
+            }
+        }
+        let kept = head.shape.dropout.map_or(1.0, |dropout| dropout.scale());
+        task.write(1, head.span.kv.clone(), head.shape.scale, buffers.dk);
+        task.write(2, head.span.kv.clone(), kept, buffers.dv);
+        if let Some((row, shared)) = task.dbias {
+            let width = shared_width(head);
+            // SAFETY: the rows of the buffer are the sequences, its columns the heads; this task has this pair alone.
+            let table = unsafe { shared.slice(row, head.head * width, width) };
+            buffers.scores.distances.roll_up(head, buffers.scores.dbias, table);
+        }
+    }
+}
+
+/// Columns of one head in the bias table.
+fn shared_width(head: &Head) -> usize {
+    head.shape.bias.as_ref().map_or(0, |bias| bias.width())
+}
+
+impl Backward<'_> {
+    /// Writes the sums of some rows of gradient `part`, times `scale`.
+    fn write(&self, part: usize, rows: Range<usize>, scale: f32, sums: &[f32]) {
+        let (dim, padded) = (self.head.shape.head_dim, self.head.padded_dim());
+        for (row, sums) in rows.zip(sums.chunks_exact(padded)) {
+            // SAFETY: spans share no row and the parts no column, so this task alone has this row, part and head.
+            let to = unsafe { self.grads[part].slice(row, self.head.head * dim, dim) };
+            to.iter_mut().zip(sums).for_each(|(to, &sum)| *to = scale * sum);
+        }
+    }
+
+    /// Up to 16·C queries from `first` on, with all keys that they see.
+    #[inline(always)]
+    fn block<L: Lanes, const C: usize>(&self, l: L, first: usize, count: usize, to: &mut Buffers) {
+        let (head, qkv) = (&self.head, &self.qkv);
+        let (dim, padded, width) = (head.shape.head_dim, head.padded_dim(), C * LANES);
+        let (row, kv_row) = (head.span.q.start + first, head.span.kv.start);
+        let dy = Rows::contiguous(self.dy, head.shape.width());
+        let drops = Drops::new(head, first);
+        let kept = drops.as_ref().map_or(1.0, |drops| drops.scale);
+        head.transpose::<L, C>(l, &qkv.q, (row, count), head.shape.scale, to.q);
+        head.transpose::<L, C>(l, &dy, (row, count), kept, to.dy);
+        let q_rows = head.vectors(&qkv.q, row, count, to.q_pack);
+        let dy_rows = head.vectors(&dy, row, count, to.dy_pack);
+        let queries = self.queries::<L, C>(l, first, count);
+        let seen = head.visible(first + count - 1);
+        if seen == 0 {
+            to.dq.fill(0.0);
+        }
+        for tile in (0..seen).step_by(KEYS) {
+            let keys = seen.min(tile + KEYS) - tile;
+            let (q, dy) = (Vectors { data: to.q, row: width }, Vectors { data: to.dy, row: width });
+            let (k, v) = (head.scalars(&qkv.k, kv_row + tile), head.scalars(&qkv.v, kv_row + tile));
+            let Scores { p, ds, .. } = &mut to.scores;
+            product(l, (keys, dim, width), k, q, (p, width, Accum::Set));
+            product(l, (keys, dim, width), v, dy, (ds, width, Accum::Set));
+            to.scores.gradients::<L, C>(l, head, first, tile..tile + keys, &queries, drops.as_ref());
+            let Scores { p, ds, .. } = &to.scores;
+            let by_key = |data| Scalars { data, row: width, col: 1 };
+            let (dk, dv) = (&mut to.dk[tile * padded..], &mut to.dv[tile * padded..]);
+            product(l, (keys, count, padded), by_key(p), dy_rows, (dv, padded, Accum::Add));
+            product(l, (keys, count, padded), by_key(ds), q_rows, (dk, padded, Accum::Add));
+            let by_query = Scalars { data: ds, row: 1, col: width };
+            let k = Vectors { data: &to.k.data[tile * to.k.row..], row: to.k.row };
+            let accum = if tile == 0 { Accum::Set } else { Accum::Add };
+            product(l, (count, keys, padded), by_query, k, (to.dq, padded, accum));
+        }
+        self.write(0, row..row + count, head.shape.scale, to.dq);
+    }
+
+    /// What the queries of a block bring along.
+    #[inline(always)]
+    fn queries<L: Lanes, const C: usize>(&self, l: L, first: usize, count: usize) -> Queries<L, C> {
+        let (head, Output { y, lse }) = (&self.head, self.output);
+        let (width, dim, n_q) = (head.shape.width(), head.shape.head_dim, lse.len() / head.shape.heads);
+        // With +∞ the lanes without a query get probabilities of zero.
+        let (mut log_sum, mut d) = ([[f32::INFINITY; LANES]; C], [[0.0; LANES]; C]);
+        for i in 0..count {
+            let row = head.span.q.start + first + i;
+            let start = row * width + head.head * dim;
+            log_sum[i / LANES][i % LANES] = lse[head.head * n_q + row];
+            d[i / LANES][i % LANES] = dot(l, &y[start..start + dim], &self.dy[start..start + dim]);
+        }
+        Queries { log_sum: log_sum.map(|x| l.load(&x)), d: d.map(|x| l.load(&x)) }
+    }
+}
+
+/// The saved log-sum-exp of each query, and Dᵢ = dyᵢ·yᵢ, which is the sum over the keys of Pᵢⱼ·dPᵢⱼ.
+struct Queries<L: Lanes, const C: usize> {
+    log_sum: [L::V; C],
+    d: [L::V; C],
+}
+
+impl Scores<'_> {
+    /// From scores S and gradients dP to the kept probabilities and dS = P∘(dP − D).
+    #[inline(always)]
+    fn gradients<L: Lanes, const C: usize>(
+        &mut self,
+        l: L,
+        head: &Head,
+        first: usize,
+        keys: Range<usize>,
+        queries: &Queries<L, C>,
+        drops: Option<&Drops>,
+    ) {
+        let width = C * LANES;
+        let seen_by_all = head.last_seen(first);
+        let drop_keys = drops.map(|drops| std::array::from_fn::<_, C, _>(|c| l.load_keys(&drops.keys[c])));
+        let rows = self.p.chunks_exact_mut(width).zip(self.ds.chunks_exact_mut(width));
+        for (j, (p_row, ds_row)) in keys.zip(rows) {
+            for c in 0..C {
+                let (p, ds) = (vector_mut(p_row, c * LANES), vector_mut(ds_row, c * LANES));
+                let mut score = l.load(p);
+                let place = || self.distances.place(first + c * LANES, j);
+                if head.shape.bias.is_some() {
+                    score = l.add(score, l.load(vector(self.bias, place())));
+                }
+                let mut prob = l.exp(l.sub(score, queries.log_sum[c]));
+                if j as isize > seen_by_all {
+                    let hidden = ((j as isize - seen_by_all) as usize).saturating_sub(c * LANES);
+                    prob = l.select_from(hidden, prob, l.splat(0.0));
+                }
+                let (mut kept, mut dp) = (prob, l.load(ds));
+                if let (Some(drops), Some(drop_keys)) = (drops, &drop_keys) {
+                    let mask = l.keep(drop_keys[c], (drops.first_row + j) as u32, drops.threshold);
+                    (kept, dp) = (l.only(mask, prob), l.only(mask, dp));
+                }
+                let gradient = l.mul(prob, l.sub(dp, queries.d[c]));
+                l.store(kept, p);
+                l.store(gradient, ds);
+                if !self.dbias.is_empty() {
+                    let sum = vector_mut(self.dbias, place());
+                    l.store(l.add(l.load(sum), gradient), sum);
+                }
+            }
+        }
+    }
+}
+
+/// The dot product of two rows.
+#[inline(always)]
+fn dot<L: Lanes>(l: L, a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let sum = a.iter().zip(b).fold(l.splat(0.0), |sum, (a, b)| l.fma(l.load(a), l.load(b), sum));
+    a_rest.iter().zip(b_rest).fold(l.sum(sum), |sum, (a, b)| sum + a * b)
+}

@@ -1,0 +1,199 @@
+//! The forward: scores of a block of queries with a tile of keys, an online softmax, and the product with the values
+//! (Dao et al. 2022, algorithm 1). Scores are held transposed, one vector lane a query, so that maxima and sums are
+//! taken down columns.
+
+use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut};
+use super::lanes::{Job, LANES, Lanes, dispatch};
+use super::product::{Scalars, Vectors, product};
+use super::rows::Qkv;
+use super::scratch::{Shared, take, with_scratch};
+use crate::Accum;
+use crate::cpu::Isa;
+use std::ops::Range;
+
+/// Keys of one tile of scores.
+const KEYS: usize = 128;
+
+/// Some queries of one head, a task for one thread.
+pub(super) struct Forward<'a> {
+    pub head: Head<'a>,
+    /// Counted in the sequence.
+    pub queries: Range<usize>,
+    pub qkv: Qkv<'a>,
+    pub y: Shared<'a>,
+    /// One row a head.
+    pub lse: Shared<'a>,
+}
+
+/// The parts of the scratch.
+struct Buffers<'a> {
+    /// The queries transposed and scaled (head_dim, 32).
+    q: &'a mut [f32],
+    /// Scores, then probabilities (128, 32): a row a key.
+    s: &'a mut [f32],
+    /// The output before it is divided (32, head_dim padded).
+    y: &'a mut [f32],
+    /// The bias by distance.
+    bias: &'a [f32],
+    distances: Distances,
+    /// The values of all visible keys.
+    v: Vectors<'a>,
+}
+
+impl Forward<'_> {
+    /// Numbers that the task works in: queries, scores, outputs, bias and values.
+    fn lens(&self) -> [usize; 5] {
+        let (head, padded) = (&self.head, self.head.padded_dim());
+        let bias = if head.shape.bias.is_some() { Distances::new(head).len } else { 0 };
+        let values = head.pack_len(self.seen());
+        [head.shape.head_dim * QUERIES, KEYS * QUERIES, QUERIES * padded, bias, values]
+    }
+
+    /// Keys that any of the queries sees.
+    fn seen(&self) -> usize {
+        self.queries.clone().next_back().map_or(0, |i| self.head.visible(i))
+    }
+
+    /// Computes the task's rows.
+    pub(super) fn run(self, isa: Isa) {
+        with_scratch(&self.lens(), |scratch| dispatch(isa, (self, scratch)));
+    }
+}
+
+impl Job for (Forward<'_>, &mut [f32]) {
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let (task, mut scratch) = self;
+        let head = &task.head;
+        let [q, s, y, bias, pack] = task.lens().map(|len| take(&mut scratch, len));
+        let distances = Distances::new(head);
+        distances.unroll(head, bias);
+        let v = head.vectors(&task.qkv.v, head.span.kv.start, task.seen(), pack);
+        let mut buffers = Buffers { q, s, y, bias, distances, v };
+        for first in task.queries.clone().step_by(QUERIES) {
+            match task.queries.end - first {
+                count @ ..=LANES => task.block::<L, 1>(l, first, count, &mut buffers),
+                count => task.block::<L, 2>(l, first, count.min(QUERIES), &mut buffers),
+            }
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// Up to 16·C queries from `first` on.
+    #[inline(always)]
+    fn block<L: Lanes, const C: usize>(&self, l: L, first: usize, count: usize, to: &mut Buffers) {
+        let (head, dim, padded) = (&self.head, self.head.shape.head_dim, self.head.padded_dim());
+        let width = C * LANES;
+        let seen = head.visible(first + count - 1);
+        head.transpose::<L, C>(l, &self.qkv.q, (head.span.q.start + first, count), head.shape.scale, to.q);
+        let drops = Drops::new(head, first);
+        let mut columns = Columns { max: [l.splat(f32::MIN); C], sum: [l.splat(0.0); C] };
+        for tile in (0..seen).step_by(KEYS) {
+            let keys = tile..seen.min(tile + KEYS);
+            let k = head.scalars(&self.qkv.k, head.span.kv.start + tile);
+            let q = Vectors { data: to.q, row: width };
+            product(l, (keys.len(), dim, width), k, q, (to.s, width, Accum::Set));
+            let shrink = columns.softmax(l, head, first, keys.clone(), to, drops.as_ref());
+            if tile > 0 {
+                scale_rows(l, to.y, padded, &shrink.as_flattened()[..count]);
+            }
+            let p = Scalars { data: to.s, row: 1, col: width };
+            let v = Vectors { data: &to.v.data[tile * to.v.row..], row: to.v.row };
+            let accum = if tile == 0 { Accum::Set } else { Accum::Add };
+            product(l, (count, keys.len(), padded), p, v, (to.y, padded, accum));
+        }
+        let kept_scale = drops.map_or(1.0, |drops| drops.scale);
+        let (mut max, mut sum) = ([[0.0; LANES]; C], [[0.0; LANES]; C]);
+        for c in 0..C {
+            l.store(columns.max[c], &mut max[c]);
+            l.store(columns.sum[c], &mut sum[c]);
+        }
+        for (i, (&max, &sum)) in max.as_flattened().iter().zip(sum.as_flattened()).enumerate().take(count) {
+            let row = head.span.q.start + first + i;
+            // SAFETY: spans share no query row and tasks no query, so this task alone has this row and head.
+            let (y, lse) =
+                unsafe { (self.y.slice(row, head.head * dim, dim), self.lse.slice(head.head, row, 1)) };
+            if head.visible(first + i) == 0 {
+                y.fill(0.0);
+                lse[0] = f32::NEG_INFINITY;
+            } else {
+                let factor = kept_scale / sum;
+                y.iter_mut().zip(&to.y[i * padded..]).for_each(|(y, &sum)| *y = sum * factor);
+                lse[0] = max + sum.ln();
+            }
+        }
+    }
+}
+
+/// The running maximum and the running sum of exponentials of each query's scores.
+struct Columns<V, const C: usize> {
+    max: [V; C],
+    sum: [V; C],
+}
+
+impl<V: Copy, const C: usize> Columns<V, C> {
+    /// Turns a tile of scores into exponentials below the running maximum, and returns by how much what was summed with
+    /// the earlier maximum shrinks. Dropped probabilities count in the sum, and are zeroed in the tile.
+    #[inline(always)]
+    fn softmax<L: Lanes<V = V>>(
+        &mut self,
+        l: L,
+        head: &Head,
+        first: usize,
+        keys: Range<usize>,
+        to: &mut Buffers,
+        drops: Option<&Drops>,
+    ) -> [[f32; LANES]; C] {
+        let width = C * LANES;
+        let before = self.max;
+        let seen_by_all = head.last_seen(first);
+        for (j, row) in keys.clone().zip(to.s.chunks_exact_mut(width)) {
+            for c in 0..C {
+                let s = vector_mut(row, c * LANES);
+                let mut score = l.load(s);
+                if head.shape.bias.is_some() {
+                    let place = to.distances.place(first + c * LANES, j);
+                    score = l.add(score, l.load(vector(to.bias, place)));
+                }
+                if j as isize > seen_by_all {
+                    let hidden = ((j as isize - seen_by_all) as usize).saturating_sub(c * LANES);
+                    score = l.select_from(hidden, score, l.splat(f32::NEG_INFINITY));
+                }
+                l.store(score, s);
+                self.max[c] = l.max(self.max[c], score);
+            }
+        }
+        let shrink: [V; C] = std::array::from_fn(|c| l.exp(l.sub(before[c], self.max[c])));
+        let mut sum: [V; C] = std::array::from_fn(|c| l.mul(self.sum[c], shrink[c]));
+        let drop_keys = drops.map(|drops| std::array::from_fn::<_, C, _>(|c| l.load_keys(&drops.keys[c])));
+        for (j, row) in keys.zip(to.s.chunks_exact_mut(width)) {
+            for c in 0..C {
+                let s = vector_mut(row, c * LANES);
+                let mut p = l.exp(l.sub(l.load(s), self.max[c]));
+                sum[c] = l.add(sum[c], p);
+                if let (Some(drops), Some(drop_keys)) = (drops, &drop_keys) {
+                    p = l.only(l.keep(drop_keys[c], (drops.first_row + j) as u32, drops.threshold), p);
+                }
+                l.store(p, s);
+            }
+        }
+        self.sum = sum;
+        let mut factors = [[0.0; LANES]; C];
+        for c in 0..C {
+            l.store(shrink[c], &mut factors[c]);
+        }
+        factors
+    }
+}
+
+/// Multiplies each row of `y` by its factor.
+#[inline(always)]
+fn scale_rows<L: Lanes>(l: L, y: &mut [f32], width: usize, factors: &[f32]) {
+    for (row, &factor) in y.chunks_exact_mut(width).zip(factors) {
+        let factor = l.splat(factor);
+        for y in row.as_chunks_mut::<LANES>().0 {
+            l.store(l.mul(factor, l.load(y)), y);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Sixteen f32 side by side, as one AVX-512 register or as an array that the compiler vectorises for other targets.
+
+use crate::cpu::{Isa, Target, target};
+use std::marker::PhantomData;
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+/// Numbers in one vector.
+pub(super) const LANES: usize = 16;
+
+/// The operations of the kernels on one vector. A value of the type proves that the processor has the instructions;
+/// only [`dispatch`] makes one.
+pub(super) trait Lanes: Copy {
+    /// Rows of one register tile of a matrix product; a power of two.
+    const ROWS: usize;
+    /// Vectors in one row of it.
+    const COLS: usize;
+    /// Sixteen f32.
+    type V: Copy;
+    /// Sixteen u32.
+    type U: Copy;
+    /// Sixteen choices.
+    type M: Copy;
+
+    fn load(self, x: &[f32; LANES]) -> Self::V;
+    fn store(self, x: Self::V, to: &mut [f32; LANES]);
+    fn splat(self, x: f32) -> Self::V;
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a·b + c.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The larger; NaN where `b` is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// eˣ for x ≤ 88, to about one unit in the last place; 0 where x < −87.
+    fn exp(self, x: Self::V) -> Self::V;
+    /// `a` in the lanes from number `first` on, `other` before.
+    fn select_from(self, first: usize, a: Self::V, other: Self::V) -> Self::V;
+    fn sum(self, x: Self::V) -> f32;
+    fn load_keys(self, keys: &[u32; LANES]) -> Self::U;
+    /// Where [`hash`](super::shape::hash) of the lane's key and `kv_row` reaches `threshold`.
+    fn keep(self, keys: Self::U, kv_row: u32, threshold: u32) -> Self::M;
+    /// `x` where `mask` holds, 0 elsewhere.
+    fn only(self, mask: Self::M, x: Self::V) -> Self::V;
+    /// Sixteen rows to sixteen columns, both held in order.
+    fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES];
+}
+
+/// Constants of eˣ = 2ⁿ·eʳ with n = round(x/ln 2), |r| ≤ ln 2/2, eʳ = 1 + r + r²·q(r): the polynomial q interpolates at
+/// Chebyshev nodes, relative error 1.1e-8 before rounding.
+mod exponential {
+    pub const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    /// 355/512: exact in nine bits, so that n·LN2_HIGH is exact.
+    pub const LN2_HIGH: f32 = 0.693_359_4;
+    pub const LN2_LOW: f32 = -2.121_944_4e-4;
+    pub const Q: [f32; 5] = [0.5, 0.166_665_76, 0.041_666_556, 0.008_363_203, 0.001_392_621_3];
+    /// Below, 2ⁿ leaves the normal numbers.
+    pub const LOWEST: f32 = -87.0;
+}
+
+/// Sixteen numbers in an array.
+pub(super) struct Array<T>(PhantomData<T>);
+
+impl<T> Clone for Array<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Array<T> {}
+
+#[inline(always)]
+fn lanes<T>(f: impl FnMut(usize) -> T) -> [T; LANES] {
+    std::array::from_fn(f)
+}
+
+impl<T: Target> Lanes for Array<T> {
+    const ROWS: usize = 4;
+    const COLS: usize = 1;
+    type V = [f32; LANES];
+    type U = [u32; LANES];
+    type M = [bool; LANES];
+
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> Self::V {
+        *x
+    }
+    #[inline(always)]
+    fn store(self, x: Self::V, to: &mut [f32; LANES]) {
+        *to = x;
+    }
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        lanes(|i| T::fma(a[i], b[i], c[i]))
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        lanes(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn exp(self, x: Self::V) -> Self::V {
+        use exponential::*;
+        // Adding 1.5·2²³ rounds to an integer, held in the low bits.
+        const ROUND: f32 = 12_582_912.0;
+        lanes(|i| {
+            let shifted = T::fma(x[i], LOG2_E, ROUND);
+            let n = shifted - ROUND;
+            let r = T::fma(n, -LN2_LOW, T::fma(n, -LN2_HIGH, x[i]));
+            let q = T::fma(T::fma(T::fma(T::fma(Q[4], r, Q[3]), r, Q[2]), r, Q[1]), r, Q[0]);
+            let p = T::fma(T::fma(q, r, 1.0), r, 1.0);
+            let power = f32::from_bits(shifted.to_bits().wrapping_shl(23).wrapping_add(1.0f32.to_bits()));
+            if x[i] < LOWEST { 0.0 } else { p * power }
+        })
+    }
+    #[inline(always)]
+    fn select_from(self, first: usize, a: Self::V, other: Self::V) -> Self::V {
+        lanes(|i| if i >= first { a[i] } else { other[i] })
+    }
+    #[inline(always)]
+    fn sum(self, x: Self::V) -> f32 {
+        let eight: [f32; 8] = std::array::from_fn(|i| x[i] + x[i + 8]);
+        let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+        (four[0] + four[2]) + (four[1] + four[3])
+    }
+    #[inline(always)]
+    fn load_keys(self, keys: &[u32; LANES]) -> Self::U {
+        *keys
+    }
+    #[inline(always)]
+    fn keep(self, keys: Self::U, kv_row: u32, threshold: u32) -> Self::M {
+        lanes(|i| super::shape::hash(keys[i], kv_row) >= threshold)
+    }
+    #[inline(always)]
+    fn only(self, mask: Self::M, x: Self::V) -> Self::V {
+        lanes(|i| if mask[i] { x[i] } else { 0.0 })
+    }
+    #[inline(always)]
+    fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {
+        lanes(|i| lanes(|j| rows[j][i]))
+    }
+}
+
+/// Work that is compiled once for each kind of vector. `run`, and all that it calls with `lanes`, must be
+/// `#[inline(always)]` to be compiled for the target.
+pub(super) trait Job {
+    fn run<L: Lanes>(self, lanes: L);
+}
+
+/// Runs `job` compiled for `isa`.
+///
+/// # Panics
+/// When the processor lacks `isa`.
+pub(super) fn dispatch(isa: Isa, job: impl Job) {
+    assert!(isa.is_available(), "this processor has no {isa:?}");
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the assertion above has found the features on this processor.
+        Isa::Avx512 => unsafe { avx512::run(job) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the assertion above has found the features on this processor.
+        Isa::Avx2 => unsafe { avx2(job) },
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => job.run(Array(PhantomData::<target::Neon>)),
+        _ => job.run(Array(PhantomData::<target::Portable>)),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2(job: impl Job) {
+    job.run(Array(PhantomData::<target::Avx2>));
+}

@@ -1,0 +1,140 @@
+//! Small matrix products on tiles in cache: the five products of attention are one loop with other strides.
+
+use super::lanes::{LANES, Lanes};
+use crate::Accum;
+
+/// A matrix that is read one number at a time: element (r, k) is `data[r·row + k·col]`.
+#[derive(Clone, Copy)]
+pub(super) struct Scalars<'a> {
+    pub data: &'a [f32],
+    pub row: usize,
+    pub col: usize,
+}
+
+/// A matrix whose rows are read by the vector: row k begins at `data[k·row]`.
+#[derive(Clone, Copy)]
+pub(super) struct Vectors<'a> {
+    pub data: &'a [f32],
+    pub row: usize,
+}
+
+/// c (rows, cols) = a (rows, depth) · b (depth, cols), or c +=; row r of `c` begins at `c[r·c_row]`.
+///
+/// An element's sum runs over the depth in order, so its bits depend neither on the tile it lies in nor on `rows`.
+///
+/// # Panics
+/// When `cols` is no multiple of 16, or an operand ends before its last element.
+#[inline(always)]
+pub(super) fn product<L: Lanes>(
+    l: L,
+    (rows, depth, cols): (usize, usize, usize),
+    a: Scalars,
+    b: Vectors,
+    (c, c_row, accum): (&mut [f32], usize, Accum),
+) {
+    if rows == 0 || cols == 0 {
+        return;
+    }
+    let last = depth.saturating_sub(1);
+    assert!(
+        cols.is_multiple_of(LANES)
+            && (rows - 1) * c_row + cols <= c.len()
+            && (depth == 0 || (rows - 1) * a.row + last * a.col < a.data.len())
+            && (depth == 0 || last * b.row + cols <= b.data.len()),
+        "a tile of ({rows}, {depth}, {cols}) reaches beyond its operands"
+    );
+    let tile = Tile { l, depth, a_row: a.row, a_col: a.col, b_row: b.row, c_row, accum };
+    let mut col = 0;
+    while col < cols {
+        let vectors = L::COLS.min((cols - col) / LANES);
+        let mut row = 0;
+        while row < rows {
+            let count = rows - row;
+            // SAFETY: the tile covers rows row.. and columns col.. inside (rows, cols), which the assertion above has
+            // found inside all three operands.
+            unsafe {
+                let a = a.data.as_ptr().add(row * a.row);
+                let b = b.data.as_ptr().add(col);
+                let c = c.as_mut_ptr().add(row * c_row + col);
+                row += match vectors {
+                    2 => tile.rows::<2>(count, a, b, c),
+                    _ => tile.rows::<1>(count, a, b, c),
+                };
+            }
+        }
+        col += vectors * LANES;
+    }
+}
+
+/// What all register tiles of one product share.
+#[derive(Clone, Copy)]
+struct Tile<L> {
+    l: L,
+    depth: usize,
+    a_row: usize,
+    a_col: usize,
+    b_row: usize,
+    c_row: usize,
+    accum: Accum,
+}
+
+impl<L: Lanes> Tile<L> {
+    /// Fills the largest register tile that `count` rows have room for, and returns its rows.
+    ///
+    /// # Safety
+    /// `count` rows of `C` vectors must lie inside of `a`, `b` and `c`.
+    #[inline(always)]
+    unsafe fn rows<const C: usize>(self, count: usize, a: *const f32, b: *const f32, c: *mut f32) -> usize {
+        // SAFETY: no tile is higher than `count`.
+        unsafe {
+            if L::ROWS >= 8 && count >= 8 {
+                self.fill::<8, C>(a, b, c);
+                8
+            } else if count >= 4 {
+                self.fill::<4, C>(a, b, c);
+                4
+            } else if count >= 2 {
+                self.fill::<2, C>(a, b, c);
+                2
+            } else {
+                self.fill::<1, C>(a, b, c);
+                1
+            }
+        }
+    }
+
+    /// One register tile of `R` rows and `C` vectors.
+    ///
+    /// # Safety
+    /// `R` rows of `C` vectors must lie inside of `a`, `b` and `c`.
+    #[inline(always)]
+    unsafe fn fill<const R: usize, const C: usize>(self, a: *const f32, b: *const f32, c: *mut f32) {
+        let l = self.l;
+        let mut sums = [[l.splat(0.0); C]; R];
+        for k in 0..self.depth {
+            // SAFETY: k < depth; the caller has found R rows of a and C vectors of b inside.
+            unsafe {
+                let b = b.add(k * self.b_row).cast::<[f32; LANES]>();
+                let b: [L::V; C] = std::array::from_fn(|j| l.load(&*b.add(j)));
+                let a = a.add(k * self.a_col);
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let a = l.splat(*a.add(r * self.a_row));
+                    for (sum, &b) in sums.iter_mut().zip(&b) {
+                        *sum = l.fma(a, b, *sum);
+                    }
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            for (j, &sum) in sums.iter().enumerate() {
+                // SAFETY: the caller has found R rows of C vectors of c inside; c is borrowed mutably by `product`.
+                let to = unsafe { &mut *c.add(r * self.c_row + j * LANES).cast::<[f32; LANES]>() };
+                let old = match self.accum {
+                    Accum::Set => sum,
+                    Accum::Add => l.add(l.load(to), sum),
+                };
+                l.store(old, to);
+            }
+        }
+    }
+}
