@@ -57,22 +57,23 @@ impl Cache {
         self.lock().capacity
     }
 
-    /// Replaces sequence i by a copy of the former sequence `order[i]`: how beams change places.
+    /// Makes sequence i a copy of the former sequence `order[i]`, and leaves `order.len()` sequences: how beams change
+    /// places and finished sequences leave.
     ///
     /// # Panics
-    /// When `order` names a sequence that is not there, or has another length than there are sequences.
+    /// When `order` names a sequence that is not there.
     pub fn reorder(&self, order: &[usize]) {
         let mut inner = self.lock();
         let Inner { capacity, width, lengths, layers } = &mut *inner;
-        assert_eq!(order.len(), lengths.len(), "an order of {} for {} sequences", order.len(), lengths.len());
+        if order.iter().copied().eq(0..lengths.len()) {
+            return;
+        }
         let sequence = *capacity * *width;
-        for layer in layers.iter_mut() {
-            for rows in [&mut layer.k, &mut layer.v] {
-                let old = rows.clone();
-                for (to, &from) in order.iter().enumerate().filter(|(to, from)| to != *from) {
-                    let filled = lengths[from] * *width;
-                    rows[to * sequence..][..filled].copy_from_slice(&old[from * sequence..][..filled]);
-                }
+        for rows in layers.iter_mut().flat_map(|layer| [&mut layer.k, &mut layer.v]) {
+            let old = std::mem::replace(rows, vec![0.0; order.len() * sequence]);
+            for (to, &from) in order.iter().enumerate() {
+                let filled = lengths[from] * *width;
+                rows[to * sequence..][..filled].copy_from_slice(&old[from * sequence..][..filled]);
             }
         }
         *lengths = order.iter().map(|&from| lengths[from]).collect();

@@ -215,7 +215,11 @@ impl Config {
         }
         if activation_named(&self.activation_function).is_none() {
             let expected = "gelu, gelu_new, gelu_pytorch_tanh, relu, silu, tanh, quick_gelu or sigmoid";
-            return wrong("activation_function", expected.to_owned(), format!("{:?}", self.activation_function));
+            return wrong(
+                "activation_function",
+                expected.to_owned(),
+                format!("{:?}", self.activation_function),
+            );
         }
         let dropouts = [
             ("resid_pdrop", self.resid_pdrop),
@@ -229,7 +233,11 @@ impl Config {
             }
         }
         if self.layer_norm_epsilon.is_nan() || self.layer_norm_epsilon <= 0.0 {
-            return wrong("layer_norm_epsilon", "a positive number".to_owned(), self.layer_norm_epsilon.to_string());
+            return wrong(
+                "layer_norm_epsilon",
+                "a positive number".to_owned(),
+                self.layer_norm_epsilon.to_string(),
+            );
         }
         if self.add_cross_attention {
             return wrong("add_cross_attention", "false: GPT-2 has no encoder".to_owned(), "true".to_owned());

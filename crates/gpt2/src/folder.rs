@@ -73,7 +73,12 @@ impl Config {
     ///
     /// # Errors
     /// When a file is missing or malformed or a tensor has another shape.
-    pub fn load_weights(&self, path: impl AsRef<Path>, params: &Params, seed: u64) -> Result<LoadReport, Error> {
+    pub fn load_weights(
+        &self,
+        path: impl AsRef<Path>,
+        params: &Params,
+        seed: u64,
+    ) -> Result<LoadReport, Error> {
         load_weights(path.as_ref(), params, self, OnMissing::Init { seed })
     }
 

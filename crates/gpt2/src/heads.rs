@@ -4,7 +4,7 @@ use tercet_tensor::ops::{LossTerms, Target, VocabLoss};
 use tercet_tensor::{Activation, Init, Params, Tape, Tensor, ops};
 
 use crate::config::{Config, InitPreset};
-use crate::model::Gpt2;
+use crate::model::{Gpt2, Recompute};
 
 /// GPT-2 with its output layer: the language model.
 #[derive(Clone)]
@@ -27,6 +27,11 @@ impl Gpt2LmHead {
             Vocabulary::new(&root.at("lm_head").param("weight", &shape, normal), None)
         };
         Self { transformer, lm_head }
+    }
+
+    /// This model with another treatment of activations in training.
+    pub fn recompute(self, recompute: Recompute) -> Self {
+        Self { transformer: self.transformer.recompute(recompute), ..self }
     }
 
     /// The logits (N, V) of every token's successor, held whole.
@@ -131,7 +136,8 @@ impl Gpt2ForSequenceClassification {
     pub fn new(params: &Params, config: &Config, init: InitPreset) -> Self {
         let transformer = Gpt2::new(&params.root().at("transformer"), config, init);
         let normal = Init::Normal { std: config.initializer_range };
-        let score = Linear::new(&params.root().at("score"), config.n_embd, config.num_labels(), normal, Bias::No);
+        let score =
+            Linear::new(&params.root().at("score"), config.n_embd, config.num_labels(), normal, Bias::No);
         Self { transformer, score }
     }
 
@@ -163,7 +169,9 @@ impl Gpt2ForTokenClassification {
         let normal = Init::Normal { std: config.initializer_range };
         let classifier = Linear::new(&scope, config.n_embd, config.num_labels(), normal, Bias::Yes);
         // Hugging Face reads `classifier_dropout`, then `hidden_dropout`, and falls back to 0.1.
-        let stated = ["classifier_dropout", "hidden_dropout"].iter().find_map(|name| config.other.get(*name)?.as_f64());
+        let stated = ["classifier_dropout", "hidden_dropout"]
+            .iter()
+            .find_map(|name| config.other.get(*name)?.as_f64());
         Self { transformer, drop: Dropout::new(stated.map_or(0.1, |p| p as f32)), classifier }
     }
 
