@@ -40,4 +40,22 @@ pub enum Error {
         /// The label.
         found: i64,
     },
+    /// A document holds no sentence, or one of its sentences no id.
+    #[error("document {document}: {}", sentence.map_or("no sentence".to_owned(), |at| format!("sentence {at} is empty")))]
+    Empty {
+        /// Its number, from 0.
+        document: usize,
+        /// The empty sentence, if there are any sentences.
+        sentence: Option<usize>,
+    },
+    /// A setting has a value without meaning.
+    #[error("{name} is {found}, expected {expected}")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
 }

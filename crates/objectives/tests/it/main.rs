@@ -1,0 +1,7 @@
+//! Each objective against its definition and against the original's output.
+
+mod causal;
+mod masked;
+mod random;
+mod reference;
+mod spans;
