@@ -1,2 +1,12 @@
 #![doc = include_str!("../README.md")]
+
+mod corpus;
+mod error;
+mod order;
+mod store;
 pub mod stories;
+
+pub use corpus::{Corpus, DocumentSplit, Piece, Pieces};
+pub use error::{Error, Result};
+pub use order::{Batch, Cursor, Order, Prefetch, Windows};
+pub use store::{Progress, StoreWriter, TokenStore, View};

@@ -12,7 +12,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("attention", &["nn", "tensor"]),
     ("gpt2", &["attention", "nn", "tensor"]),
     ("tokenizer", &[]),
-    ("data", &["tokenizer"]),
+    ("data", &["kernels", "tokenizer"]),
     ("objectives", &[]),
     ("generate", &[]),
     ("train", &["tensor"]),
