@@ -75,6 +75,11 @@ impl Padded {
         Batch::packed(self.rows.iter().map(|&i| ids[i] as u32).collect(), &self.lengths)
     }
 
+    /// The number t of each ragged row within its padded row.
+    pub fn columns(&self) -> Vec<u32> {
+        self.rows.iter().map(|at| (at % self.shape[1]) as u32).collect()
+    }
+
     /// The position in the padded array, b·T + t, of each ragged row.
     pub fn rows(&self) -> &[usize] {
         &self.rows

@@ -7,5 +7,5 @@ mod sequences;
 
 pub use batch::{Batch, Padded};
 pub use cache::Cache;
-pub use multi_head::{Mask, MultiHead};
+pub use multi_head::{Mask, MultiHead, Qkv};
 pub use sequences::Sequences;

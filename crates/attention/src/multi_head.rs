@@ -1,10 +1,11 @@
 use tercet_tensor::Tensor;
 use tercet_tensor::kernels::attention::{self as kernel, Rows, Shape};
-use tercet_tensor::ops::{self, AttentionSpec, Qkv};
+use tercet_tensor::ops::{self, AttentionSpec};
 
 use crate::sequences::{Past, Sequences};
 
 pub use tercet_tensor::Mask;
+pub use tercet_tensor::ops::Qkv;
 
 /// The equation of attention for the heads of one layer: `softmax(scale·QKᵀ)·V` (Vaswani et al. 2017, eq. 1).
 ///
@@ -23,60 +24,67 @@ impl MultiHead {
         Self { spec: AttentionSpec { heads, scale, mask, dropout }, layer }
     }
 
-    /// Self-attention of each sequence, from queries, keys and values side by side (N, 3C) to (N, C).
+    /// Attention within each sequence, (N, C).
     ///
     /// # Panics
     /// When the heads do not divide the width, the rows are not those of `sequences`, or a tape that records meets a
     /// cache.
-    pub fn apply(&self, qkv: &Tensor, sequences: &Sequences) -> Tensor {
-        assert_eq!(
-            qkv.rows(),
-            sequences.rows(),
-            "attention over {:?} for {} rows",
-            qkv.shape(),
-            sequences.rows()
-        );
+    pub fn apply(&self, qkv: Qkv<'_>, sequences: &Sequences) -> Tensor {
+        let rows = parts(qkv)[0].1.rows();
+        assert_eq!(rows, sequences.rows(), "attention over {rows} rows for sequences of {}", sequences.rows());
         match sequences.past() {
-            None => ops::attention(Qkv::Fused(qkv), sequences.spans(), &self.spec, None),
+            None => ops::attention(qkv, sequences.spans(), &self.spec, None),
             Some(past) => self.continued(qkv, sequences, past),
         }
     }
 
     /// The probabilities (heads, T, T) of each sequence, before dropout; held whole, for inspection alone.
-    pub fn probabilities(&self, qkv: &Tensor, sequences: &Sequences) -> Vec<Vec<f32>> {
-        let width = qkv.cols() / 3;
-        let qkv = kernel::Qkv::fused(qkv, width);
-        sequences
-            .spans()
-            .iter()
-            .map(|span| kernel::probabilities(&self.shape(width), span, qkv.q, qkv.k))
-            .collect()
+    pub fn probabilities(&self, qkv: Qkv<'_>, sequences: &Sequences) -> Vec<Vec<f32>> {
+        let [(q, _), (k, _), _] = parts(qkv);
+        let shape = self.shape(width(qkv));
+        sequences.spans().iter().map(|span| kernel::probabilities(&shape, span, q, k)).collect()
     }
 
     /// Attention of the new rows to the cached ones and to themselves.
-    fn continued(&self, qkv: &Tensor, sequences: &Sequences, past: &Past) -> Tensor {
-        assert!(!qkv.tape().records(), "a cache serves generation: use Tape::off()");
-        let width = qkv.cols() / 3;
-        let mut y = qkv.tape().pool().take(qkv.rows() * width);
-        let mut lse = qkv.tape().pool().take(qkv.rows() * self.spec.heads);
+    fn continued(&self, qkv: Qkv<'_>, sequences: &Sequences, past: &Past) -> Tensor {
+        let [(q, queries), (k, _), (v, _)] = parts(qkv);
+        assert!(!queries.tape().records(), "a cache serves generation: use Tape::off()");
+        let (rows, width, pool) = (sequences.rows(), width(qkv), queries.tape().pool());
+        let (mut y, mut lse) = (pool.take(rows * width), pool.take(rows * self.spec.heads));
         past.cache.layer(self.layer, |cached| {
             for (slot, range) in past.slots.iter().zip(sequences.ranges()) {
                 for (i, row) in range.clone().enumerate() {
                     let to = (slot.start + slot.past + i) * width;
-                    let row = &qkv[row * 3 * width..][..3 * width];
-                    cached.k[to..to + width].copy_from_slice(&row[width..2 * width]);
-                    cached.v[to..to + width].copy_from_slice(&row[2 * width..]);
+                    cached.k[to..to + width].copy_from_slice(&k.data[row * k.stride + k.offset..][..width]);
+                    cached.v[to..to + width].copy_from_slice(&v.data[row * v.stride + v.offset..][..width]);
                 }
             }
             let (k, v) = (Rows::contiguous(&cached.k, width), Rows::contiguous(&cached.v, width));
-            let qkv = kernel::Qkv { q: kernel::Qkv::fused(qkv, width).q, k, v };
-            kernel::forward(&self.shape(width), sequences.spans(), qkv, &mut y, &mut lse);
+            kernel::forward(&self.shape(width), sequences.spans(), kernel::Qkv { q, k, v }, &mut y, &mut lse);
         });
-        qkv.tape().constant(&[qkv.rows(), width], y)
+        queries.tape().constant(&[rows, width], y)
     }
 
     fn shape(&self, width: usize) -> Shape<'_> {
         let AttentionSpec { heads, scale, mask, .. } = self.spec;
         Shape { heads, head_dim: width / heads, scale, mask, dropout: None, bias: None }
+    }
+}
+
+/// Queries, keys and values as strided rows, with the tensor each lies in.
+fn parts(qkv: Qkv<'_>) -> [(Rows<'_>, &Tensor); 3] {
+    match qkv {
+        Qkv::Fused(all) => {
+            let kernel::Qkv { q, k, v } = kernel::Qkv::fused(all, all.cols() / 3);
+            [q, k, v].map(|rows| (rows, all))
+        }
+        Qkv::Separate(q, k, v) => [q, k, v].map(|t| (Rows::contiguous(t, t.cols()), t)),
+    }
+}
+
+fn width(qkv: Qkv<'_>) -> usize {
+    match qkv {
+        Qkv::Fused(all) => all.cols() / 3,
+        Qkv::Separate(q, ..) => q.cols(),
     }
 }

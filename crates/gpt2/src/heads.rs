@@ -47,7 +47,12 @@ impl Gpt2LmHead {
 
     /// The causal language-model loss of the rows that have a target; the logits never exist as a whole.
     pub fn loss(&self, tape: &Tape, batch: &Batch, targets: &[Target]) -> VocabLoss {
-        self.lm_head.loss(&self.transformer.forward(tape, batch), targets, LossTerms::default())
+        self.hidden_loss(&self.transformer.forward(tape, batch), targets)
+    }
+
+    /// [`Gpt2LmHead::loss`] of hidden states (N, C) that are there already.
+    pub fn hidden_loss(&self, hidden: &Tensor, targets: &[Target]) -> VocabLoss {
+        self.lm_head.loss(hidden, targets, LossTerms::default())
     }
 
     pub(crate) fn lm_head(&self) -> &Vocabulary {

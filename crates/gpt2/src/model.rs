@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tercet_attention::{Batch, Mask, MultiHead, Sequences};
+use tercet_attention::{Batch, Mask, MultiHead, Qkv, Sequences};
 use tercet_nn::{Dropout, Embedding, LayerNorm, Linear};
 use tercet_tensor::{Activation, Init, Scope, Tape, Tensor, ops};
 
@@ -183,12 +183,12 @@ impl SelfAttention {
     /// softmax(QKᵀ/√dₖ + causal mask)·V over each sequence, all heads at once (Vaswani et al. 2017, eq. 1).
     fn forward(&self, x: &Tensor, sequences: &Sequences) -> Tensor {
         let qkv = self.c_attn.forward(x); // (N, 3C)
-        let y = self.heads.apply(&qkv, sequences); // (N, C)
+        let y = self.heads.apply(Qkv::Fused(&qkv), sequences); // (N, C)
         self.drop.forward(&self.c_proj.forward(&y))
     }
 
     fn probabilities(&self, x: &Tensor, sequences: &Sequences) -> Vec<Vec<f32>> {
-        self.heads.probabilities(&self.c_attn.forward(x), sequences)
+        self.heads.probabilities(Qkv::Fused(&self.c_attn.forward(x)), sequences)
     }
 }
 
