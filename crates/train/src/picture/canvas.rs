@@ -31,15 +31,16 @@ impl Canvas {
         let side = FINENESS as usize;
         let (width, height) = (self.width / side, self.height / side);
         let mut bytes = Vec::with_capacity(width * height * 3);
-        for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-            for channel in 0..3 {
-                let rows = (0..side).map(|row| (y * side + row) * self.width + x * side);
-                let sum: u32 = rows
-                    .flat_map(|start| &self.pixels[start..start + side])
-                    .map(|pixel| u32::from(pixel[channel]))
-                    .sum();
-                bytes.push((sum / (FINENESS * FINENESS)) as u8);
+        for rows in self.pixels.chunks_exact(side * self.width) {
+            let mut sums = vec![[0u32; 3]; width];
+            for row in rows.chunks_exact(self.width) {
+                for (sum, fine) in sums.iter_mut().zip(row.chunks_exact(side)) {
+                    for pixel in fine {
+                        sum.iter_mut().zip(pixel).for_each(|(sum, &channel)| *sum += u32::from(channel));
+                    }
+                }
             }
+            bytes.extend(sums.iter().flatten().map(|sum| (sum / (FINENESS * FINENESS)) as u8));
         }
         let file = io::BufWriter::new(std::fs::File::create(path)?);
         let mut encoder = png::Encoder::new(file, width as u32, height as u32);

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+mod checkpoints;
 mod logs;
+mod loops;
 mod optimizers;
 mod schedules;
+mod toy;
 
 /// A file of the reference folder, or a printed line that says that it is not there.
 fn reference(name: &str) -> Option<PathBuf> {
