@@ -3,4 +3,5 @@
 mod distributions;
 mod generation;
 mod reference;
+mod runs;
 mod text;

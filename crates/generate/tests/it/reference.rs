@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 pub struct Case {
+    pub folder: PathBuf,
     pub json: Value,
     pub tensors: Vec<u8>,
 }
@@ -27,7 +28,7 @@ fn walk(folder: &Path, cases: &mut Vec<Case>) {
     {
         let json: Value = serde_json::from_slice(&json).expect("case.json is JSON");
         if json["processors"].is_object() {
-            cases.push(Case { json, tensors });
+            cases.push(Case { folder: folder.to_owned(), json, tensors });
         }
     }
     let Ok(entries) = std::fs::read_dir(folder) else { return };
