@@ -1,0 +1,37 @@
+use std::fs;
+use std::thread::available_parallelism;
+
+use tercet_kernels::{cpu, peak};
+use tercet_tensor::Precision;
+
+use crate::error::Error;
+
+/// Starts the threads that all later work runs on; 0 asks for one a core. Gives their number.
+///
+/// # Errors
+/// When the system cannot start them.
+pub fn start_threads(threads: usize) -> Result<usize, Error> {
+    let threads = if threads == 0 { available_parallelism().map_or(1, usize::from) } else { threads };
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|source| Error::Threads { threads, source })?;
+    Ok(threads)
+}
+
+/// The measured rate, in GFLOP/s, that products in `precision` are a share of.
+pub fn peak_gflops(precision: Precision, threads: usize) -> f64 {
+    match precision {
+        Precision::Bf16 if cpu::has_fast_bf16_dot() => peak::bf16_gflops(threads),
+        // Rounded operands are multiplied as f32 where that is the faster way.
+        Precision::F32 | Precision::Bf16 => peak::fma_gflops(threads),
+    }
+}
+
+/// The most memory that this process has held, in MB of 10⁶ bytes; `None` where the system does not tell.
+pub fn peak_rss_mb() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}
