@@ -142,8 +142,7 @@ fn lane_sum_f64(x: &[f32], f: impl Fn(f64) -> f64) -> f64 {
     lanes.into_iter().chain(rest.iter().map(|&x| f(f64::from(x)))).sum()
 }
 
-/// Σ f over equally long streams, for several sums at once, each in [`LANES`] interleaved partial sums that are folded
-/// in halves.
+/// Σ f over equally long streams, for several sums at once, each in [`LANES`] interleaved partial sums.
 #[inline(always)]
 pub(crate) fn lane_sums<const STREAMS: usize, const SUMS: usize>(
     streams: [&[f32]; STREAMS],
@@ -160,22 +159,32 @@ pub(crate) fn lane_sums<const STREAMS: usize, const SUMS: usize>(
             }
         }
     }
+    let mut sums = [0.0; SUMS];
     for i in 0..blocks[0].1.len() {
         let terms = terms(std::array::from_fn(|s| blocks[s].1[i]));
-        for (lanes, term) in lanes.iter_mut().zip(terms) {
-            lanes[i] += term;
+        for (sum, term) in sums.iter_mut().zip(terms) {
+            *sum += term;
         }
     }
-    lanes.map(|mut lanes| {
-        let mut half = LANES / 2;
-        while half > 0 {
-            for l in 0..half {
-                lanes[l] += lanes[l + half];
-            }
-            half /= 2;
+    for (sum, lanes) in sums.iter_mut().zip(&lanes) {
+        *sum += fold_lanes(lanes, |a, b| a + b);
+    }
+    sums
+}
+
+/// Folds the lanes in halves: lane `l` with lane `l + 16`, then `l + 8`, and so on. It is kept out of line because the
+/// compiler would otherwise arrange the lanes of the loop before it to suit the last of these steps.
+#[inline(never)]
+pub(crate) fn fold_lanes(lanes: &[f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = *lanes;
+    let mut half = LANES / 2;
+    while half > 0 {
+        for l in 0..half {
+            lanes[l] = f(lanes[l], lanes[l + half]);
         }
-        lanes[0]
-    })
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// Panics with all lengths unless they are equal.

@@ -1,7 +1,7 @@
 //! Softmax over rows, and the cross-entropy of a vocabulary with its gradient in place of the logits.
 
 use crate::cpu::{self, Target};
-use crate::elementwise::{CHUNK, LANES, assert_same_len, lane_sums};
+use crate::elementwise::{CHUNK, LANES, assert_same_len, fold_lanes, lane_sums};
 use crate::{Out, math, per_isa};
 use rayon::prelude::*;
 
@@ -118,7 +118,7 @@ per_isa! {
         for y in y.chunks_exact_mut(cols) {
             let max = row_max(y);
             let total = exp_in_place::<T>(y, max);
-            let scale = (1.0 / total) as f32;
+            let scale = 1.0 / total as f32;
             y.iter_mut().for_each(|y| *y *= scale);
         }
     }
@@ -160,7 +160,7 @@ per_isa! {
         let expected = expected_logit(x, target, smoothing);
         let total = exp_in_place::<T>(x, max);
         let lse = max + total.ln() as f32;
-        let scale = weight * (1.0 + 2.0 * z_loss * lse) * (1.0 / total) as f32;
+        let scale = weight * (1.0 + 2.0 * z_loss * lse) / total as f32;
         let spread = weight * smoothing / x.len() as f32;
         x.iter_mut().for_each(|x| *x = T::fma(scale, *x, -spread));
         x[target] -= weight * (1.0 - smoothing);
@@ -189,7 +189,7 @@ fn row_max(x: &[f32]) -> f32 {
             *max = larger(*max, x);
         }
     }
-    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, &x| larger(max, x))
+    rest.iter().fold(fold_lanes(&lanes, larger), |max, &x| larger(max, x))
 }
 
 /// Elements whose exponentials are added in f32, before f64 takes over, so that long rows lose no digits.
@@ -211,8 +211,12 @@ fn exp_in_place<T: Target>(x: &mut [f32], max: f32) -> f64 {
 #[inline(always)]
 fn log_sum_exp<T: Target>(x: &[f32]) -> f32 {
     let max = row_max(x);
-    let blocks = x.chunks(BLOCK).map(|block| lane_sums([block], |[x]| [math::exp::<T>(x - max)]));
-    let total: f64 = blocks.map(|[sum]| f64::from(sum)).sum();
+    let mut exponentials = [0.0; 512];
+    let mut total = 0.0;
+    for block in x.chunks(exponentials.len()) {
+        exponentials[..block.len()].copy_from_slice(block);
+        total += exp_in_place::<T>(&mut exponentials[..block.len()], max);
+    }
     max + total.ln() as f32
 }
 
@@ -223,9 +227,12 @@ fn expected_logit(x: &[f32], target: usize, smoothing: f32) -> f32 {
     if smoothing == 0.0 {
         return own;
     }
-    let blocks = x.chunks(BLOCK).map(|block| lane_sums([block], |x| x));
-    let mean = blocks.map(|[sum]| f64::from(sum)).sum::<f64>() / x.len() as f64;
-    own + smoothing * mean as f32
+    let mut total = 0.0;
+    for block in x.chunks(BLOCK) {
+        let [sum] = lane_sums([block], |x| x);
+        total += f64::from(sum);
+    }
+    own + smoothing * (total / x.len() as f64) as f32
 }
 
 fn each_rows(cols: usize, x: &mut [f32]) -> rayon::slice::ChunksMut<'_, f32> {
