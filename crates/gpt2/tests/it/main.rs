@@ -1,6 +1,5 @@
 //! GPT-2 against the reference values of PyTorch and transformers, and against itself.
 
-mod case;
 mod equalities;
 mod folders;
 mod reference;

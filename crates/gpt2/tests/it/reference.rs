@@ -6,20 +6,14 @@ use tercet_gpt2::{
     Gpt2ForTokenClassification, Gpt2LmHead, InitPreset,
 };
 use tercet_tensor::ops::{self, Target};
-use tercet_tensor::{Params, Tape, Tensor};
+use tercet_tensor::{Params, Tape};
 
-use crate::case::{Array, Case, cases, reference};
+use tercet_reference::{Array, Case, cases, classes, reference, row_of};
 
 /// The real positions of a case's padded input, and their ragged batch.
 fn inputs(case: &Case) -> (Padded, Batch) {
-    let ids = case.input("input_ids");
-    let length = *ids.shape.last().expect("a length");
-    let shape = [ids.data.len() / length, length];
-    let padded = match case.get("in.attention_mask") {
-        Some(mask) => Padded::from_mask(&mask.ids(), shape),
-        None => Padded::full(shape),
-    };
-    let batch = padded.batch(&ids.ids());
+    let padded = case.padded();
+    let batch = padded.batch(&case.input("input_ids").ids());
     (padded, batch)
 }
 
@@ -30,11 +24,6 @@ fn config(case: &Case) -> Config {
 fn load(case: &Case, config: &Config, params: &Params) {
     let report = config.load_weights(&case.folder, params, 0).expect("weights");
     assert!(report.missing.is_empty() && report.unexpected.is_empty(), "{}: {report:?}", case.name());
-}
-
-/// The ragged row of position b·T + t.
-fn row_of(padded: &Padded, position: usize) -> u32 {
-    padded.rows().iter().position(|&at| at == position).expect("a real position") as u32
 }
 
 /// The label of each position's successor, if it has one, over the padded array.
@@ -67,12 +56,6 @@ fn loss_of_padding(case: &Case, padded: &Padded, labels: &Array) -> Option<f32> 
     (!extra.is_empty()).then(|| (extra.iter().sum::<f64>() / next.iter().flatten().count() as f64) as f32)
 }
 
-fn mean(mut targets: Vec<Target>) -> Vec<Target> {
-    let weight = 1.0 / targets.len() as f32;
-    targets.iter_mut().for_each(|t| t.weight = weight);
-    targets
-}
-
 fn lm_head(case: &Case) {
     let (config, params) = (config(case), Params::new());
     let model = Gpt2LmHead::new(&params, &config, InitPreset::Hf);
@@ -89,39 +72,20 @@ fn lm_head(case: &Case) {
         assert!(case.get(&format!("out.hidden_states.{}", states.len())).is_none());
     }
     if case.get("out.attentions.0").is_some() {
-        attentions(case, &model, &padded, &batch);
+        for (layer, found) in model.transformer.attentions(&off, &batch).iter().enumerate() {
+            case.compare_attentions(&format!("attentions.{layer}"), found, &padded);
+        }
     }
     if let Some(labels) = case.get("in.labels") {
         let tape = Tape::train(1);
         let loss = model.loss(&tape, &batch, &shifted(&padded, &labels)).total;
         match loss_of_padding(case, &padded, &labels) {
             Some(extra) => case.compare_loss("loss", loss.item() + extra),
-            None => finish(case, &params, &tape, &loss),
+            None => case.finish(&params, &tape, &loss),
         }
     }
     if case.get("out.logits_step_by_step").is_some() {
         cached(case, &model, &config);
-    }
-}
-
-/// The attention probabilities among real positions.
-fn attentions(case: &Case, model: &Gpt2LmHead, padded: &Padded, batch: &Batch) {
-    for (layer, found) in model.transformer.attentions(&Tape::off(), batch).iter().enumerate() {
-        let expected = case.output(&format!("attentions.{layer}"));
-        let [_, heads, length, _] = expected.shape[..] else {
-            panic!("attentions of shape {:?}", expected.shape)
-        };
-        for (range, found) in batch.sequences.ranges().iter().zip(found) {
-            let real = &padded.rows()[range.clone()];
-            let at = |h: usize, i: usize, j: usize| {
-                let (b, i, j) = (i / length, i % length, j % length);
-                expected.data[((b * heads + h) * length + i) * length + j]
-            };
-            let pairs = (0..heads)
-                .flat_map(|h| real.iter().flat_map(move |&i| real.iter().map(move |&j| at(h, i, j))));
-            let picked = Array { shape: vec![1], data: pairs.collect() };
-            case.compare(&format!("attentions.{layer}"), found, &picked, None);
-        }
     }
 }
 
@@ -154,7 +118,7 @@ fn cached(case: &Case, model: &Gpt2LmHead, config: &Config) {
                     let order = (0..length)
                         .flat_map(|t| (0..heads).flat_map(move |h| (0..dim).map(move |d| at(t, h, d))));
                     let data = order.map(|i| expected.data[i]).collect();
-                    case.compare(name, &found, &Array { shape: vec![1], data }, None);
+                    case.compare(name, &found, &Array::flat(data), None);
                 }
             }
         }
@@ -184,12 +148,6 @@ fn double_heads(case: &Case) {
     case.compare_gradients(&params);
 }
 
-/// The mean over the labels that are not −100.
-fn classes(labels: &Array) -> Vec<Target> {
-    let known = labels.ids().into_iter().enumerate().filter(|(_, l)| *l != -100);
-    mean(known.map(|(row, l)| Target { row: row as u32, id: l as u32, weight: 1.0 }).collect())
-}
-
 fn sequence_classification(case: &Case) {
     let (config, params) = (config(case), Params::new());
     let model = Gpt2ForSequenceClassification::new(&params, &config, InitPreset::Hf);
@@ -214,13 +172,7 @@ fn sequence_classification(case: &Case) {
         Some("multi_label_classification") => ops::binary_cross_entropy(&logits, &floats, weight),
         _ => ops::cross_entropy(&logits, &classes(&labels)),
     };
-    finish(case, &params, &tape, &loss);
-}
-
-fn finish(case: &Case, params: &Params, tape: &Tape, loss: &Tensor) {
-    case.compare_loss("loss", loss.item());
-    tape.backward(loss);
-    case.compare_gradients(params);
+    case.finish(&params, &tape, &loss);
 }
 
 fn token_classification(case: &Case) {
@@ -235,44 +187,23 @@ fn token_classification(case: &Case) {
     case.compare("logits", &logits, &case.output("logits"), Some(padded.rows()));
     let labels = case.input("labels").ids();
     let real = padded.rows().iter().map(|&at| labels[at] as f64).collect();
-    let targets = classes(&Array { shape: vec![padded.rows().len()], data: real });
-    finish(case, &params, &tape, &ops::cross_entropy(&logits, &targets));
+    let targets = classes(&Array::flat(real));
+    case.finish(&params, &tape, &ops::cross_entropy(&logits, &targets));
 }
 
-/// Start and end logits of the real positions. Hugging Face's loss takes its softmax over the padded positions as
-/// well, which do not exist here: they are filled in from the reference, and its gradients are not compared.
 fn question_answering(case: &Case) {
     let (config, params) = (config(case), Params::new());
     let model = Gpt2ForQuestionAnswering::new(&params, &config, InitPreset::Hf);
     load(case, &config, &params);
     let (padded, batch) = inputs(case);
-    let tape = Tape::train(1);
-    let logits = model.forward(&tape, &batch);
-    let [count, length] = case.input("input_ids").shape[..] else { panic!("a padded input") };
-    let mut total: Option<Tensor> = None;
-    for (column, name) in ["start", "end"].into_iter().enumerate() {
-        let expected = case.output(&format!("{name}_logits"));
-        let found: Vec<f32> = logits.chunks_exact(2).map(|row| row[column]).collect();
-        let real =
-            Array { shape: vec![1], data: padded.rows().iter().map(|&at| expected.data[at]).collect() };
-        case.compare(name, &found, &real, None);
-        let mut whole: Vec<f32> = expected.data.iter().map(|x| *x as f32).collect();
-        padded.rows().iter().zip(&found).for_each(|(&at, f)| whole[at] = *f);
-        // A position beyond the last is clamped to the length, and the length itself is ignored.
-        let positions = case.input(&format!("{name}_positions")).ids();
-        let kept = positions.iter().map(|p| if *p >= length as i64 { -100.0 } else { *p as f64 });
-        let targets = classes(&Array { shape: vec![count], data: kept.collect() });
-        let loss = ops::cross_entropy(&tape.variable(&[count, length], whole), &targets);
-        total = Some(total.map_or_else(|| loss.clone(), |t| &t + &loss));
-    }
-    case.compare_loss("loss", ops::scale(&total.expect("two losses"), 0.5).item());
+    case.compare_question_answering(&model.forward(&Tape::off(), &batch), &padded);
 }
 
 #[test]
 fn every_reference_case() {
     let Some(folder) = reference() else { return };
     let mut ran = 0;
-    for case in cases(&folder.join("gpt2")) {
+    for case in cases(&folder.join("gpt2"), "GPT2") {
         match case.class.as_str() {
             _ if case.name() == "generation" => continue,
             "GPT2LMHeadModel" => lm_head(&case),
