@@ -8,9 +8,8 @@ struct Search<'a> {
     config: &'a GenerationConfig,
     prompt: usize,
     running: Vec<Beam>,
+    /// Best first, with their scores.
     finished: Vec<(f32, Output)>,
-    /// Whether a running beam may still become better than a finished one.
-    open: bool,
 }
 
 /// One running sequence.
@@ -67,7 +66,7 @@ impl<'a> Search<'a> {
     fn new(prompt: &[u32], config: &'a GenerationConfig) -> Self {
         let begin = Beam { ids: prompt.to_vec(), log_p: 0.0 };
         let running = if config.room_after(prompt.len()) > 0 { vec![begin] } else { Vec::new() };
-        Search { config, prompt: prompt.len(), running, finished: Vec::new(), open: true }
+        Search { config, prompt: prompt.len(), running, finished: Vec::new() }
     }
 
     /// Grows every beam by one id, given its logits; tells which beam each running one came from.
@@ -84,7 +83,6 @@ impl<'a> Search<'a> {
         }
         let full = self.config.room_after(self.prompt) == length - self.prompt;
         let (mut running, mut parents) = (Vec::new(), Vec::new());
-        let enough = self.config.early_stopping == EarlyStopping::AtEnoughFinished && self.is_full();
         for (rank, candidate) in candidates.into_iter().enumerate() {
             let stops = self.config.eos_token_id.contains(&candidate.id);
             let mut ids = self.running[candidate.parent].ids.clone();
@@ -94,7 +92,7 @@ impl<'a> Search<'a> {
                     running.push(Beam { ids, log_p: candidate.log_p });
                     parents.push(candidate.parent);
                 }
-            } else if rank < self.config.num_beams && !enough {
+            } else if rank < self.config.num_beams {
                 // An end counts only where it would have stayed a beam.
                 let finish = if stops { Finish::Stop } else { Finish::Length };
                 self.finish(ids, candidate.log_p, finish);
@@ -154,16 +152,16 @@ impl<'a> Search<'a> {
     }
 
     /// Whether the running beams, now of `length` generated ids, are worth following.
-    fn goes_on(&mut self, length: usize) -> bool {
+    fn goes_on(&self, length: usize) -> bool {
         let Some(best) = self.running.first() else { return false };
-        let length = match self.config.early_stopping {
-            EarlyStopping::Never if self.config.length_penalty > 0.0 => self.config.room_after(self.prompt),
-            _ => length,
+        let Some((worst, _)) = self.finished.last().filter(|_| self.is_full()) else { return true };
+        let longest = self.config.room_after(self.prompt);
+        let attainable = match self.config.early_stopping {
+            EarlyStopping::AtEnoughFinished => return false,
+            EarlyStopping::Never if self.config.length_penalty > 0.0 => self.score(best.log_p, longest),
+            EarlyStopping::Never | EarlyStopping::Heuristic => self.score(best.log_p, length),
         };
-        let attainable = self.score(best.log_p, length);
-        let worst = self.finished.last().map_or(f32::NEG_INFINITY, |(score, _)| *score);
-        self.open &= !self.is_full() || attainable > worst;
-        self.open && !(self.config.early_stopping == EarlyStopping::AtEnoughFinished && self.is_full())
+        attainable > *worst
     }
 
     fn outputs(self) -> Vec<Output> {

@@ -1,6 +1,8 @@
 //! Greedy search, sampling and beams over models whose best sequences are known.
 
-use tercet_generate::{Error, Finish, Generation, GenerationConfig, Output, Step, generate, uniform};
+use tercet_generate::{
+    EarlyStopping, Error, Finish, Generation, GenerationConfig, Output, Step, generate, uniform,
+};
 
 const VOCABULARY: usize = 6;
 
@@ -107,6 +109,42 @@ fn enough_beams_find_the_most_probable_sequence() {
         assert_eq!((&output.ids[..], output.finish), (&ids[1..], Finish::Length));
         assert!((f64::from(output.score.unwrap()) - log_p).abs() < 1e-5);
     }
+}
+
+#[test]
+fn beams_stop_when_their_rule_says_so() {
+    // An end has p = 0.3 at every step, so that finished sequences come soon; 0 has 0.5, 1 has 0.2.
+    let p = [0.5f32, 0.2, 0.3];
+    let count = |p: [f32; 3], early_stopping, length_penalty| {
+        let mut steps = 0;
+        let counted = |step: Step<'_>| {
+            steps += 1;
+            p.map(f32::ln).repeat(step.ids.len())
+        };
+        let config = GenerationConfig {
+            num_beams: 2,
+            eos_token_id: vec![2],
+            early_stopping,
+            length_penalty,
+            ..config(50)
+        };
+        generate(counted, &[[0]], &config).unwrap();
+        steps
+    };
+    let steps = |early_stopping, length_penalty| count(p, early_stopping, length_penalty);
+    // Finished after the first steps: ln 0.3 = -1.20 and ln 0.5·0.3 = -1.90; the best beam has n·ln 0.5 = -0.69·n.
+    assert_eq!(steps(EarlyStopping::AtEnoughFinished, 0.0), 2);
+    assert_eq!(steps(EarlyStopping::Heuristic, 0.0), 3, "-0.69·3 is the first below -1.90");
+    assert_eq!(steps(EarlyStopping::Never, 0.0), 3, "no length helps where length does not count");
+    assert_eq!(steps(EarlyStopping::AtEnoughFinished, 1.0), 2);
+    assert_eq!(steps(EarlyStopping::Heuristic, 1.0), 50, "each step, -0.69 is better than any end");
+    // A penalty of -1 multiplies by the length: -1.20 and -3.79 finish; -0.69·n² is below from 3 on.
+    assert_eq!(steps(EarlyStopping::Heuristic, -1.0), 3);
+    // Where longer is better: 0.9 and 0.06·0.9 finish with -0.1 and -2.9/2² = -0.7; 0.06² has -5.6/2² = -1.4 after two
+    // steps, but may come to -5.6/50².
+    let p = [0.06, 0.04, 0.9];
+    assert_eq!(count(p, EarlyStopping::Heuristic, 2.0), 2);
+    assert_eq!(count(p, EarlyStopping::Never, 2.0), 50);
 }
 
 #[test]
