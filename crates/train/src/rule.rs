@@ -122,73 +122,109 @@ impl Rule {
     pub(crate) fn apply(&self, update: Update, p: &mut [f32], g: &[f32], moments: &mut [&mut [f32]]) {
         let Update { step, lr, grad_scale, decays } = update;
         let decay = |rate: f64| if decays { rate } else { 0.0 };
-        let (n, scale) = (step as i32, grad_scale as f32);
+        let bias = |beta: f64| 1.0 - beta.powf(step as f64);
         match (*self, moments) {
             (Self::AdamW { beta1, beta2, eps, weight_decay, amsgrad: false }, [m, v]) => {
-                let constants =
-                    AdamW { lr, beta1, beta2, eps, weight_decay: decay(weight_decay), step, grad_scale };
-                adamw(&constants, p, g, m, v);
+                let weight_decay = decay(weight_decay);
+                adamw(&AdamW { lr, beta1, beta2, eps, weight_decay, step, grad_scale }, p, g, m, v);
             }
             (Self::AdamW { beta1, beta2, eps, weight_decay, .. }, [m, v, largest]) => {
-                let keep = (1.0 - lr * decay(weight_decay)) as f32;
-                let (rate, root) = corrected(lr, beta1, beta2, n);
-                let (first, second, eps) = (Mean::new(beta1), Mean::new(beta2), eps as f32);
-                for i in 0..p.len() {
-                    let g = scale * g[i];
-                    m[i] = first.of(m[i], g);
-                    v[i] = second.of(v[i], g * g);
-                    largest[i] = largest[i].max(v[i]);
-                    p[i] = keep * p[i] - rate * m[i] / (largest[i].sqrt() * root + eps);
-                }
+                let keep = 1.0 - lr * decay(weight_decay);
+                let form = AdamForm::new([beta1, beta2], lr / bias(beta1), bias(beta2), eps);
+                AdamForm { keep: keep as f32, ..form }.run(p, g, grad_scale, [m, v], Some(largest));
             }
             (Self::Adam { beta1, beta2, eps, weight_decay }, [m, v]) => {
-                let l2 = decay(weight_decay) as f32;
-                let (rate, root) = corrected(lr, beta1, beta2, n);
-                let (first, second, eps) = (Mean::new(beta1), Mean::new(beta2), eps as f32);
-                for i in 0..p.len() {
-                    let g = scale * g[i] + l2 * p[i];
-                    m[i] = first.of(m[i], g);
-                    v[i] = second.of(v[i], g * g);
-                    p[i] -= rate * m[i] / (v[i].sqrt() * root + eps);
-                }
+                let form = AdamForm::new([beta1, beta2], lr / bias(beta1), bias(beta2), eps);
+                AdamForm { l2: decay(weight_decay) as f32, ..form }.run(p, g, grad_scale, [m, v], None);
             }
             (Self::AdamWeightDecay { beta1, beta2, eps, weight_decay }, [m, v]) => {
-                let (lr, wd) = (lr as f32, decay(weight_decay) as f32);
-                let (first, second, eps) = (Mean::new(beta1), Mean::new(beta2), eps as f32);
-                for i in 0..p.len() {
-                    let g = scale * g[i];
-                    m[i] = first.of(m[i], g);
-                    v[i] = second.of(v[i], g * g);
-                    p[i] -= lr * (m[i] / (v[i].sqrt() + eps) + wd * p[i]);
-                }
+                let keep = 1.0 - lr * decay(weight_decay);
+                let form = AdamForm::new([beta1, beta2], lr, 1.0, eps);
+                AdamForm { keep: keep as f32, ..form }.run(p, g, grad_scale, [m, v], None);
             }
-            (Self::Sgd { weight_decay, .. }, []) => {
-                let (lr, l2) = (lr as f32, decay(weight_decay) as f32);
-                p.iter_mut().zip(g).for_each(|(p, g)| *p -= lr * (scale * g + l2 * *p));
-            }
-            (Self::Sgd { momentum, nesterov, weight_decay }, [buffer]) => {
-                let (lr, l2, mu) = (lr as f32, decay(weight_decay) as f32, momentum as f32);
-                for i in 0..p.len() {
-                    let g = scale * g[i] + l2 * p[i];
-                    buffer[i] = if step == 1 { g } else { mu * buffer[i] + g };
-                    p[i] -= lr * if nesterov { g + mu * buffer[i] } else { buffer[i] };
-                }
+            (Self::Sgd { momentum, nesterov, weight_decay }, buffer) => {
+                let l2 = decay(weight_decay);
+                sgd(p, g, [lr, grad_scale, l2, momentum].map(|x| x as f32), nesterov, step == 1, buffer);
             }
             (Self::Lion { beta1, beta2, weight_decay }, [m]) => {
-                let (lr, wd) = (lr as f32, decay(weight_decay) as f32);
-                let (ahead, kept) = (Mean::new(beta1), Mean::new(beta2));
-                for i in 0..p.len() {
-                    let g = scale * g[i];
-                    let direction = ahead.of(m[i], g);
-                    let sign = if direction == 0.0 { 0.0 } else { direction.signum() };
-                    p[i] -= lr * (sign + wd * p[i]);
-                    m[i] = kept.of(m[i], g);
-                }
+                let keep = (1.0 - lr * decay(weight_decay)) as f32;
+                lion(p, g, [Mean::new(beta1), Mean::new(beta2)], [lr, grad_scale].map(|x| x as f32), keep, m);
             }
             (rule, moments) => {
                 panic!("{rule:?} keeps {:?}, was given {} buffers", rule.moments(), moments.len())
             }
         }
+    }
+}
+
+/// What the forms of Adam share: m ← mean of g + l2·p, v ← mean of its square, p ← keep·p − rate·m/(√v·root + eps).
+#[derive(Clone, Copy)]
+struct AdamForm {
+    first: Mean,
+    second: Mean,
+    rate: f32,
+    root: f32,
+    eps: f32,
+    l2: f32,
+    keep: f32,
+}
+
+impl AdamForm {
+    /// Without decay; v is divided by `bias` before its root is taken.
+    fn new([beta1, beta2]: [f64; 2], rate: f64, bias: f64, eps: f64) -> Self {
+        let (first, second) = (Mean::new(beta1), Mean::new(beta2));
+        let (rate, root, eps) = (rate as f32, bias.sqrt().recip() as f32, eps as f32);
+        Self { first, second, rate, root, eps, l2: 0.0, keep: 1.0 }
+    }
+
+    /// With `largest`, the root is that of the largest v so far.
+    fn run(
+        self,
+        p: &mut [f32],
+        g: &[f32],
+        grad_scale: f64,
+        [m, v]: [&mut [f32]; 2],
+        mut largest: Option<&mut [f32]>,
+    ) {
+        let scale = grad_scale as f32;
+        for i in 0..p.len() {
+            let g = scale * g[i] + self.l2 * p[i];
+            m[i] = self.first.of(m[i], g);
+            v[i] = self.second.of(v[i], g * g);
+            let square = largest.as_mut().map_or(v[i], |largest| {
+                largest[i] = largest[i].max(v[i]);
+                largest[i]
+            });
+            p[i] = self.keep * p[i] - self.rate * m[i] / (square.sqrt() * self.root + self.eps);
+        }
+    }
+}
+
+fn sgd(
+    p: &mut [f32],
+    g: &[f32],
+    [lr, scale, l2, momentum]: [f32; 4],
+    nesterov: bool,
+    first: bool,
+    buffer: &mut [&mut [f32]],
+) {
+    for i in 0..p.len() {
+        let mut g = scale * g[i] + l2 * p[i];
+        if let [buffer] = buffer {
+            buffer[i] = if first { g } else { momentum * buffer[i] + g };
+            g = if nesterov { g + momentum * buffer[i] } else { buffer[i] };
+        }
+        p[i] -= lr * g;
+    }
+}
+
+fn lion(p: &mut [f32], g: &[f32], [ahead, kept]: [Mean; 2], [lr, scale]: [f32; 2], keep: f32, m: &mut [f32]) {
+    for i in 0..p.len() {
+        let g = scale * g[i];
+        let direction = ahead.of(m[i], g);
+        let sign = if direction == 0.0 { 0.0 } else { direction.signum() };
+        p[i] = keep * p[i] - lr * sign;
+        m[i] = kept.of(m[i], g);
     }
 }
 
@@ -207,11 +243,6 @@ impl Mean {
     fn of(self, old: f32, new: f32) -> f32 {
         self.beta * old + self.rest * new
     }
-}
-
-/// The rate over 1 − β₁ⁿ, and 1/√(1 − β₂ⁿ): Adam's correction of moments that start from zero.
-fn corrected(lr: f64, beta1: f64, beta2: f64, n: i32) -> (f32, f32) {
-    ((lr / (1.0 - beta1.powi(n))) as f32, (1.0 - beta2.powi(n)).sqrt().recip() as f32)
 }
 
 fn beta1() -> f64 {

@@ -8,6 +8,7 @@ mod loops;
 mod optimizers;
 mod schedules;
 mod toy;
+mod trajectories;
 
 /// A file of the reference folder, or a printed line that says that it is not there.
 fn reference(name: &str) -> Option<PathBuf> {
