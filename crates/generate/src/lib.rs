@@ -7,11 +7,11 @@ mod error;
 mod filter;
 mod generation;
 mod processor;
-mod text;
+mod stop;
 
 pub use choice::uniform;
 pub use config::{EarlyStopping, GenerationConfig};
 pub use error::Error;
 pub use generation::{Finish, Generation, Output, Step, Token, generate};
 pub use processor::{History, Processor};
-pub use text::TextStream;
+pub use stop::StopStrings;

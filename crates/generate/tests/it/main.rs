@@ -4,4 +4,4 @@ mod distributions;
 mod generation;
 mod reference;
 mod runs;
-mod text;
+mod stop;

@@ -1,17 +1,14 @@
-//! Where the reference values lie.
+//! The generation cases among the reference values.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// Every case folder named `generation` under the folder of reference values.
+/// Every GPT-2 case of generation.
 pub fn cases() -> Vec<Case> {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/reference");
-    let root = std::env::var_os("TERCET_REFERENCE").map_or(PathBuf::from(default), PathBuf::from);
     let mut cases = Vec::new();
-    walk(&root.join("gpt2"), &mut cases);
-    if cases.is_empty() {
-        println!("skipped: no generation case under {}", root.display());
+    if let Some(root) = tercet_reference::reference() {
+        walk(&root.join("gpt2"), &mut cases);
     }
     cases
 }
@@ -23,9 +20,8 @@ pub struct Case {
 }
 
 fn walk(folder: &Path, cases: &mut Vec<Case>) {
-    if let (Ok(json), Ok(tensors)) =
-        (std::fs::read(folder.join("case.json")), std::fs::read(folder.join("case.safetensors")))
-    {
+    let read = |name: &str| std::fs::read(folder.join(name));
+    if let (Ok(json), Ok(tensors)) = (read("case.json"), read("case.safetensors")) {
         let json: Value = serde_json::from_slice(&json).expect("case.json is JSON");
         if json["processors"].is_object() {
             cases.push(Case { folder: folder.to_owned(), json, tensors });
