@@ -2,7 +2,7 @@
 //! three gradients at once (Dao et al. 2022, algorithm 4). One task is one head of one sequence, so that nothing is
 //! summed across tasks but the bias.
 
-use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut};
+use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut, write_scaled};
 use super::lanes::{Job, LANES, Lanes, dispatch};
 use super::product::{Scalars, Vectors, product};
 use super::rows::{Output, Qkv, Rows};
@@ -98,8 +98,8 @@ impl Job for (Backward<'_>, &mut [f32]) {
             }
         }
         let kept = head.shape.dropout.map_or(1.0, |dropout| dropout.scale());
-        task.write(1, head.span.kv.clone(), head.shape.scale, buffers.dk);
-        task.write(2, head.span.kv.clone(), kept, buffers.dv);
+        task.write(l, 1, head.span.kv.clone(), head.shape.scale, buffers.dk);
+        task.write(l, 2, head.span.kv.clone(), kept, buffers.dv);
         if let Some((row, shared)) = task.dbias {
             let width = shared_width(head);
             // SAFETY: the rows of the buffer are the sequences, its columns the heads; this task has this pair alone.
@@ -116,12 +116,13 @@ fn shared_width(head: &Head) -> usize {
 
 impl Backward<'_> {
     /// Writes the sums of some rows of gradient `part`, times `scale`.
-    fn write(&self, part: usize, rows: Range<usize>, scale: f32, sums: &[f32]) {
+    #[inline(always)]
+    fn write<L: Lanes>(&self, l: L, part: usize, rows: Range<usize>, scale: f32, sums: &[f32]) {
         let (dim, padded) = (self.head.shape.head_dim, self.head.padded_dim());
         for (row, sums) in rows.zip(sums.chunks_exact(padded)) {
             // SAFETY: spans share no row and the parts no column, so this task alone has this row, part and head.
             let to = unsafe { self.grads[part].slice(row, self.head.head * dim, dim) };
-            to.iter_mut().zip(sums).for_each(|(to, &sum)| *to = scale * sum);
+            write_scaled(l, to, sums, scale);
         }
     }
 
@@ -161,7 +162,7 @@ impl Backward<'_> {
             let accum = if tile == 0 { Accum::Set } else { Accum::Add };
             product(l, (count, keys, padded), by_query, k, (to.dq, padded, accum));
         }
-        self.write(0, row..row + count, head.shape.scale, to.dq);
+        self.write(l, 0, row..row + count, head.shape.scale, to.dq);
     }
 
     /// What the queries of a block bring along.
@@ -177,7 +178,11 @@ impl Backward<'_> {
             log_sum[i / LANES][i % LANES] = lse[head.head * n_q + row];
             d[i / LANES][i % LANES] = dot(l, &y[start..start + dim], &self.dy[start..start + dim]);
         }
-        Queries { log_sum: log_sum.map(|x| l.load(&x)), d: d.map(|x| l.load(&x)) }
+        let mut queries = Queries { log_sum: [l.splat(0.0); C], d: [l.splat(0.0); C] };
+        for c in 0..C {
+            (queries.log_sum[c], queries.d[c]) = (l.load(&log_sum[c]), l.load(&d[c]));
+        }
+        queries
     }
 }
 
@@ -201,7 +206,6 @@ impl Scores<'_> {
     ) {
         let width = C * LANES;
         let seen_by_all = head.last_seen(first);
-        let drop_keys = drops.map(|drops| std::array::from_fn::<_, C, _>(|c| l.load_keys(&drops.keys[c])));
         let rows = self.p.chunks_exact_mut(width).zip(self.ds.chunks_exact_mut(width));
         for (j, (p_row, ds_row)) in keys.zip(rows) {
             for c in 0..C {
@@ -217,8 +221,8 @@ impl Scores<'_> {
                     prob = l.select_from(hidden, prob, l.splat(0.0));
                 }
                 let (mut kept, mut dp) = (prob, l.load(ds));
-                if let (Some(drops), Some(drop_keys)) = (drops, &drop_keys) {
-                    let mask = l.keep(drop_keys[c], (drops.first_row + j) as u32, drops.threshold);
+                if let Some(drops) = drops {
+                    let mask = drops.keep(l, c, j);
                     (kept, dp) = (l.only(mask, prob), l.only(mask, dp));
                 }
                 let gradient = l.mul(prob, l.sub(dp, queries.d[c]));
@@ -237,6 +241,9 @@ impl Scores<'_> {
 #[inline(always)]
 fn dot<L: Lanes>(l: L, a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let sum = a.iter().zip(b).fold(l.splat(0.0), |sum, (a, b)| l.fma(l.load(a), l.load(b), sum));
+    let mut sum = l.splat(0.0);
+    for (a, b) in a.iter().zip(b) {
+        sum = l.fma(l.load(a), l.load(b), sum);
+    }
     a_rest.iter().zip(b_rest).fold(l.sum(sum), |sum, (a, b)| sum + a * b)
 }

@@ -101,11 +101,12 @@ impl<'a> Head<'a> {
             let column = block * LANES;
             let whole = if count >= column + LANES { dim / LANES * LANES } else { 0 };
             for d in (0..whole).step_by(LANES) {
-                let load = |i: usize| {
+                let mut block = [factor; LANES];
+                for (i, x) in block.iter_mut().enumerate() {
                     let row = rows.head(first + column + i, self.head, dim);
-                    l.mul(factor, l.load(vector(row, d)))
-                };
-                let columns = l.transpose(std::array::from_fn(load));
+                    *x = l.mul(factor, l.load(vector(row, d)));
+                }
+                let columns = l.transpose(block);
                 for (i, &x) in columns.iter().enumerate() {
                     l.store(x, vector_mut(to, (d + i) * width + column));
                 }
@@ -130,6 +131,20 @@ pub(super) fn vector(data: &[f32], i: usize) -> &[f32; LANES] {
 #[inline(always)]
 pub(super) fn vector_mut(data: &mut [f32], i: usize) -> &mut [f32; LANES] {
     data[i..].first_chunk_mut().expect("a whole vector")
+}
+
+/// Fills `to` with `factor` times the first numbers of `from`.
+#[inline(always)]
+pub(super) fn write_scaled<L: Lanes>(l: L, to: &mut [f32], from: &[f32], factor: f32) {
+    let from = &from[..to.len()];
+    let factors = l.splat(factor);
+    let ((to, to_rest), (from, from_rest)) = (to.as_chunks_mut::<LANES>(), from.as_chunks::<LANES>());
+    for (to, from) in to.iter_mut().zip(from) {
+        l.store(l.mul(factors, l.load(from)), to);
+    }
+    for (to, from) in to_rest.iter_mut().zip(from_rest) {
+        *to = factor * from;
+    }
 }
 
 /// The bias of one head by the offset from key to query, so that neighbouring queries find it side by side.
@@ -194,5 +209,11 @@ impl Drops {
             first_row: head.span.kv.start,
             scale: dropout.scale(),
         })
+    }
+
+    /// What is kept of vector `c` of the queries with key `j`.
+    #[inline(always)]
+    pub(super) fn keep<L: Lanes>(&self, l: L, c: usize, j: usize) -> L::M {
+        l.keep(l.load_keys(&self.keys[c]), (self.first_row + j) as u32, self.threshold)
     }
 }

@@ -2,7 +2,7 @@
 //! (Dao et al. 2022, algorithm 1). Scores are held transposed, one vector lane a query, so that maxima and sums are
 //! taken down columns.
 
-use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut};
+use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut, write_scaled};
 use super::lanes::{Job, LANES, Lanes, dispatch};
 use super::product::{Scalars, Vectors, product};
 use super::rows::Qkv;
@@ -118,8 +118,7 @@ impl Forward<'_> {
                 y.fill(0.0);
                 lse[0] = f32::NEG_INFINITY;
             } else {
-                let factor = kept_scale / sum;
-                y.iter_mut().zip(&to.y[i * padded..]).for_each(|(y, &sum)| *y = sum * factor);
+                write_scaled(l, y, &to.y[i * padded..], kept_scale / sum);
                 lse[0] = max + sum.ln();
             }
         }
@@ -164,25 +163,25 @@ impl<V: Copy, const C: usize> Columns<V, C> {
                 self.max[c] = l.max(self.max[c], score);
             }
         }
-        let shrink: [V; C] = std::array::from_fn(|c| l.exp(l.sub(before[c], self.max[c])));
-        let mut sum: [V; C] = std::array::from_fn(|c| l.mul(self.sum[c], shrink[c]));
-        let drop_keys = drops.map(|drops| std::array::from_fn::<_, C, _>(|c| l.load_keys(&drops.keys[c])));
+        let mut factors = [[0.0; LANES]; C];
+        for (c, factor) in factors.iter_mut().enumerate() {
+            let shrink = l.exp(l.sub(before[c], self.max[c]));
+            self.sum[c] = l.mul(self.sum[c], shrink);
+            l.store(shrink, factor);
+        }
+        let mut sum = self.sum;
         for (j, row) in keys.zip(to.s.chunks_exact_mut(width)) {
-            for c in 0..C {
+            for (c, sum) in sum.iter_mut().enumerate() {
                 let s = vector_mut(row, c * LANES);
                 let mut p = l.exp(l.sub(l.load(s), self.max[c]));
-                sum[c] = l.add(sum[c], p);
-                if let (Some(drops), Some(drop_keys)) = (drops, &drop_keys) {
-                    p = l.only(l.keep(drop_keys[c], (drops.first_row + j) as u32, drops.threshold), p);
+                *sum = l.add(*sum, p);
+                if let Some(drops) = drops {
+                    p = l.only(drops.keep(l, c, j), p);
                 }
                 l.store(p, s);
             }
         }
         self.sum = sum;
-        let mut factors = [[0.0; LANES]; C];
-        for c in 0..C {
-            l.store(shrink[c], &mut factors[c]);
-        }
         factors
     }
 }

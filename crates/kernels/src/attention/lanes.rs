@@ -1,8 +1,10 @@
-//! Sixteen f32 side by side, as one AVX-512 register or as an array that the compiler vectorises for other targets.
+//! Sixteen f32 side by side: one AVX-512 register, two of AVX2, or an array that the compiler vectorises for others.
 
 use crate::cpu::{Isa, Target, target};
 use std::marker::PhantomData;
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
@@ -69,9 +71,14 @@ impl<T> Clone for Array<T> {
 }
 impl<T> Copy for Array<T> {}
 
+/// What `f` says of each lane. A plain loop, since `array::from_fn` is not always inlined.
 #[inline(always)]
-fn lanes<T>(f: impl FnMut(usize) -> T) -> [T; LANES] {
-    std::array::from_fn(f)
+fn lanes<T: Copy + Default>(f: impl Fn(usize) -> T) -> [T; LANES] {
+    let mut all = [T::default(); LANES];
+    for (i, x) in all.iter_mut().enumerate() {
+        *x = f(i);
+    }
+    all
 }
 
 impl<T: Target> Lanes for Array<T> {
@@ -81,39 +88,39 @@ impl<T: Target> Lanes for Array<T> {
     type U = [u32; LANES];
     type M = [bool; LANES];
 
-    #[inline(always)]
+    #[inline]
     fn load(self, x: &[f32; LANES]) -> Self::V {
         *x
     }
-    #[inline(always)]
+    #[inline]
     fn store(self, x: Self::V, to: &mut [f32; LANES]) {
         *to = x;
     }
-    #[inline(always)]
+    #[inline]
     fn splat(self, x: f32) -> Self::V {
         [x; LANES]
     }
-    #[inline(always)]
+    #[inline]
     fn add(self, a: Self::V, b: Self::V) -> Self::V {
         lanes(|i| a[i] + b[i])
     }
-    #[inline(always)]
+    #[inline]
     fn sub(self, a: Self::V, b: Self::V) -> Self::V {
         lanes(|i| a[i] - b[i])
     }
-    #[inline(always)]
+    #[inline]
     fn mul(self, a: Self::V, b: Self::V) -> Self::V {
         lanes(|i| a[i] * b[i])
     }
-    #[inline(always)]
+    #[inline]
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         lanes(|i| T::fma(a[i], b[i], c[i]))
     }
-    #[inline(always)]
+    #[inline]
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
         lanes(|i| if a[i] > b[i] { a[i] } else { b[i] })
     }
-    #[inline(always)]
+    #[inline]
     fn exp(self, x: Self::V) -> Self::V {
         use exponential::*;
         // Adding 1.5·2²³ rounds to an integer, held in the low bits.
@@ -128,31 +135,35 @@ impl<T: Target> Lanes for Array<T> {
             if x[i] < LOWEST { 0.0 } else { p * power }
         })
     }
-    #[inline(always)]
+    #[inline]
     fn select_from(self, first: usize, a: Self::V, other: Self::V) -> Self::V {
         lanes(|i| if i >= first { a[i] } else { other[i] })
     }
-    #[inline(always)]
+    #[inline]
     fn sum(self, x: Self::V) -> f32 {
-        let eight: [f32; 8] = std::array::from_fn(|i| x[i] + x[i + 8]);
-        let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+        let eight = lanes(|i| x[i] + x[i ^ 8]);
+        let four = lanes(|i| eight[i] + eight[i ^ 4]);
         (four[0] + four[2]) + (four[1] + four[3])
     }
-    #[inline(always)]
+    #[inline]
     fn load_keys(self, keys: &[u32; LANES]) -> Self::U {
         *keys
     }
-    #[inline(always)]
+    #[inline]
     fn keep(self, keys: Self::U, kv_row: u32, threshold: u32) -> Self::M {
         lanes(|i| super::shape::hash(keys[i], kv_row) >= threshold)
     }
-    #[inline(always)]
+    #[inline]
     fn only(self, mask: Self::M, x: Self::V) -> Self::V {
         lanes(|i| if mask[i] { x[i] } else { 0.0 })
     }
-    #[inline(always)]
+    #[inline]
     fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {
-        lanes(|i| lanes(|j| rows[j][i]))
+        let mut columns = rows;
+        for (i, column) in columns.iter_mut().enumerate() {
+            *column = lanes(|j| rows[j][i]);
+        }
+        columns
     }
 }
 
@@ -174,15 +185,9 @@ pub(super) fn dispatch(isa: Isa, job: impl Job) {
         Isa::Avx512 => unsafe { avx512::run(job) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the assertion above has found the features on this processor.
-        Isa::Avx2 => unsafe { avx2(job) },
+        Isa::Avx2 => unsafe { avx2::run(job) },
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => job.run(Array(PhantomData::<target::Neon>)),
         _ => job.run(Array(PhantomData::<target::Portable>)),
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2(job: impl Job) {
-    job.run(Array(PhantomData::<target::Avx2>));
 }

@@ -108,6 +108,7 @@ impl<L: Lanes> Tile<L> {
     /// # Safety
     /// `R` rows of `C` vectors must lie inside of `a`, `b` and `c`.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "indices keep the tile in registers")]
     unsafe fn fill<const R: usize, const C: usize>(self, a: *const f32, b: *const f32, c: *mut f32) {
         let l = self.l;
         let mut sums = [[l.splat(0.0); C]; R];
@@ -115,25 +116,28 @@ impl<L: Lanes> Tile<L> {
             // SAFETY: k < depth; the caller has found R rows of a and C vectors of b inside.
             unsafe {
                 let b = b.add(k * self.b_row).cast::<[f32; LANES]>();
-                let b: [L::V; C] = std::array::from_fn(|j| l.load(&*b.add(j)));
+                let mut vectors = [l.splat(0.0); C];
+                for j in 0..C {
+                    vectors[j] = l.load(&*b.add(j));
+                }
                 let a = a.add(k * self.a_col);
-                for (r, sums) in sums.iter_mut().enumerate() {
+                for r in 0..R {
                     let a = l.splat(*a.add(r * self.a_row));
-                    for (sum, &b) in sums.iter_mut().zip(&b) {
-                        *sum = l.fma(a, b, *sum);
+                    for j in 0..C {
+                        sums[r][j] = l.fma(a, vectors[j], sums[r][j]);
                     }
                 }
             }
         }
-        for (r, sums) in sums.iter().enumerate() {
-            for (j, &sum) in sums.iter().enumerate() {
+        for r in 0..R {
+            for j in 0..C {
                 // SAFETY: the caller has found R rows of C vectors of c inside; c is borrowed mutably by `product`.
                 let to = unsafe { &mut *c.add(r * self.c_row + j * LANES).cast::<[f32; LANES]>() };
-                let old = match self.accum {
-                    Accum::Set => sum,
-                    Accum::Add => l.add(l.load(to), sum),
+                let sum = match self.accum {
+                    Accum::Set => sums[r][j],
+                    Accum::Add => l.add(l.load(to), sums[r][j]),
                 };
-                l.store(old, to);
+                l.store(sum, to);
             }
         }
     }

@@ -18,6 +18,7 @@ impl<'a, T> Rows<'a, T> {
     }
 
     /// Columns `head·dim ..` of one row.
+    #[inline(always)]
     pub(super) fn head(&self, row: usize, head: usize, dim: usize) -> &'a [T] {
         &self.data[row * self.stride + self.offset + head * dim..][..dim]
     }

@@ -46,9 +46,12 @@ impl Lanes for Avx512 {
             let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(LN2_HIGH), x);
             let r = _mm512_fnmadd_ps(n, _mm512_set1_ps(LN2_LOW), r);
             let mut p = _mm512_set1_ps(Q[4]);
-            for c in [Q[3], Q[2], Q[1], Q[0], 1.0, 1.0] {
-                p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(c));
-            }
+            p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(Q[3]));
+            p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(Q[2]));
+            p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(Q[1]));
+            p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(Q[0]));
+            p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0));
+            p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0));
             // Not less than: NaN stays NaN.
             let normal = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(x, _mm512_set1_ps(LOWEST));
             _mm512_maskz_scalef_ps(normal, p, n)
@@ -60,13 +63,12 @@ impl Lanes for Avx512 {
         fn sum(x: __m512) -> f32 { _mm512_reduce_add_ps(x) }
         fn load_keys(keys: &[u32; LANES]) -> __m512i { _mm512_loadu_si512(keys.as_ptr().cast()) }
         fn keep(keys: __m512i, kv_row: u32, threshold: u32) -> __mmask16 {
-            let splat = |x: u32| _mm512_set1_epi32(x as i32);
-            let h = _mm512_add_epi32(keys, splat(kv_row.wrapping_mul(0x9E37_79B9)));
+            let h = _mm512_add_epi32(keys, _mm512_set1_epi32(kv_row.wrapping_mul(0x9E37_79B9) as i32));
             let h = _mm512_xor_si512(h, _mm512_srli_epi32::<16>(h));
-            let h = _mm512_mullo_epi32(h, splat(0x21F0_AAAD));
+            let h = _mm512_mullo_epi32(h, _mm512_set1_epi32(0x21F0_AAADu32 as i32));
             let h = _mm512_xor_si512(h, _mm512_srli_epi32::<15>(h));
-            let h = _mm512_mullo_epi32(h, splat(0x735A_2D97));
-            _mm512_cmpge_epu32_mask(h, splat(threshold))
+            let h = _mm512_mullo_epi32(h, _mm512_set1_epi32(0x735A_2D97));
+            _mm512_cmpge_epu32_mask(h, _mm512_set1_epi32(threshold as i32))
         }
         fn only(mask: __mmask16, x: __m512) -> __m512 { _mm512_maskz_mov_ps(mask, x) }
         fn transpose(rows: [__m512; LANES]) -> [__m512; LANES] {
@@ -78,12 +80,12 @@ impl Lanes for Avx512 {
             }
             let mut b = a;
             for i in 0..4 {
-                let pair = |lo, hi| (_mm512_castps_pd(a[4 * i + lo]), _mm512_castps_pd(a[4 * i + hi]));
-                let (even, odd) = (pair(0, 2), pair(1, 3));
-                b[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(even.0, even.1));
-                b[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(even.0, even.1));
-                b[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(odd.0, odd.1));
-                b[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(odd.0, odd.1));
+                let (even, even_next) = (_mm512_castps_pd(a[4 * i]), _mm512_castps_pd(a[4 * i + 2]));
+                let (odd, odd_next) = (_mm512_castps_pd(a[4 * i + 1]), _mm512_castps_pd(a[4 * i + 3]));
+                b[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(even, even_next));
+                b[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(even, even_next));
+                b[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(odd, odd_next));
+                b[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(odd, odd_next));
             }
             let mut c = b;
             for i in 0..4 {
