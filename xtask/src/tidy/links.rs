@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::File;
 
-/// Every relative link of a Markdown page leads to a file, and the book's table of contents lists every chapter.
+/// Every relative link of a Markdown page leads to a file, the book's table of contents lists every chapter, and what the
+/// book says of the code is found in it.
 pub fn check(root: &Path, files: &[File]) -> Vec<String> {
     let mut breaches = Vec::new();
     for page in files.iter().filter(|file| file.path.ends_with(".md")) {
@@ -18,6 +19,33 @@ pub fn check(root: &Path, files: &[File]) -> Vec<String> {
         }
     }
     breaches.extend(unlisted_chapters(files));
+    breaches.extend(
+        files.iter().filter(|file| file.path.starts_with("docs/")).flat_map(|page| lost_code(page, files)),
+    );
+    breaches
+}
+
+/// A line of the book that names a source file in backquotes, and then names in backquotes, finds them there.
+fn lost_code(page: &File, files: &[File]) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for (number, line) in page.lines() {
+        let mut source = None;
+        for code in line.split('`').skip(1).step_by(2) {
+            let is_path =
+                ["crates/", "examples/", "benches/", "xtask/"].iter().any(|folder| code.starts_with(folder));
+            if is_path {
+                source = files.iter().find(|file| file.path == code);
+                let is_folder = || files.iter().any(|file| file.path.starts_with(&format!("{code}/")));
+                if source.is_none() && !is_folder() {
+                    breaches.push(format!("{}:{number}: {code} is not there", page.path));
+                }
+            } else if let Some(source) = source {
+                let lost = code.split("::").find(|name| !source.text.contains(name));
+                breaches
+                    .extend(lost.map(|name| format!("{}:{number}: no {name} in {}", page.path, source.path)));
+            }
+        }
+    }
     breaches
 }
 
