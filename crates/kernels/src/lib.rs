@@ -13,6 +13,7 @@ pub mod mmap;
 pub mod norm;
 pub mod optim;
 pub mod peak;
+pub mod softmax;
 
 /// Whether a kernel overwrites its destination or adds to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
