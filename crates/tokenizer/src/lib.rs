@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod encoder;
 mod encoding;
 mod error;
 mod fingerprint;
@@ -9,6 +10,7 @@ mod stream;
 mod tokenizer;
 mod train;
 
+pub use encoder::Encoder;
 pub use encoding::Encoding;
 pub use error::{Error, Result};
 pub use fingerprint::Fingerprint;

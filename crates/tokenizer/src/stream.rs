@@ -49,7 +49,7 @@ impl<'a> StreamDecoder<'a> {
     fn pending(&self) -> Result<(String, usize)> {
         let before = self.tokenizer.decode(&self.ids[..self.given], self.special)?;
         let text = self.tokenizer.decode(&self.ids, self.special)?;
-        let start = if text.starts_with(&before) { before.len() } else { text.len() };
+        let start = text.floor_char_boundary(before.len());
         Ok((text, start))
     }
 }

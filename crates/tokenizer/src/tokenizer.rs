@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use tokenizers::Tokenizer as Pipeline;
 
-use crate::{Encoding, Error, Fingerprint, Result, StreamDecoder, fingerprint};
+use crate::{Encoder, Encoding, Error, Fingerprint, Result, StreamDecoder, fingerprint};
 
 /// Whether special tokens (`<|endoftext|>`, `[CLS]`, ...) take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,11 @@ impl Tokenizer {
     /// As [`encode`](Self::encode).
     pub fn encode_batch<T: AsRef<str> + Sync>(&self, texts: &[T], special: Special) -> Result<Vec<Vec<u32>>> {
         texts.par_iter().map(|text| self.encode(text.as_ref(), special)).collect()
+    }
+
+    /// An encoder that remembers words, for much text: several times as fast as [`encode`](Self::encode).
+    pub fn encoder(&self) -> Encoder<'_> {
+        Encoder::new(self)
     }
 
     /// The ids of a text with the place that each came from.

@@ -1,14 +1,15 @@
 //! Text to a token store.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use rayon::prelude::*;
-use tercet_tokenizer::{Fingerprint, Special, Tokenizer};
+use tercet_tokenizer::{Encoder, Fingerprint, Tokenizer};
 
 use super::{StoreWriter, TokenStore};
-use crate::{Corpus, Error, Piece, Result};
+use crate::{Corpus, Piece, Result};
 
 /// How much text is tokenised at once, shared out over all threads.
 const BATCH: usize = 1 << 23;
@@ -110,14 +111,14 @@ impl StoreWriter {
         separator: Option<u32>,
         mut progress: impl FnMut(u64, u64, u64),
     ) -> Result<()> {
+        let encoders: Vec<_> =
+            (0..rayon::current_num_threads()).map(|_| Mutex::new(tokenizer.encoder())).collect();
         for batch in batches {
             let batch = batch?;
             let Some(last) = batch.last() else { break };
             let bytes = last.bytes_read;
-            let encoded: Vec<Vec<u32>> = batch
-                .par_iter()
-                .map(|piece| tokenizer.encode(&piece.text, Special::Without).map_err(Error::from))
-                .collect::<Result<_>>()?;
+            let encoded: Vec<Vec<u32>> =
+                batch.par_iter().map(|piece| encode(&piece.text, &encoders)).collect::<Result<_>>()?;
             for (piece, ids) in batch.iter().zip(encoded) {
                 self.push(&ids)?;
                 if piece.ends_document {
@@ -129,6 +130,14 @@ impl StoreWriter {
         }
         Ok(())
     }
+}
+
+/// The ids of a text, by the encoder of this thread.
+fn encode(text: &str, encoders: &[Mutex<Encoder>]) -> Result<Vec<u32>> {
+    let thread = rayon::current_thread_index().unwrap_or(0);
+    let mut ids = Vec::with_capacity(text.len() / 3);
+    encoders[thread].lock().expect("no encoder panics").encode(text, &mut ids)?;
+    Ok(ids)
 }
 
 /// Takes pieces until there is enough text for a batch; empty at the end.

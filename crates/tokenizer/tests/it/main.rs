@@ -1,5 +1,6 @@
 //! The tokenizer against the reference implementation, its own files, and damaged ones.
 
+mod encoder;
 mod files;
 mod reference;
 mod stream;

@@ -1,0 +1,69 @@
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use tercet_tokenizer::{Special, Tokenizer, Training};
+
+fn trained() -> &'static Tokenizer {
+    static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
+    TOKENIZER.get_or_init(|| {
+        let text =
+            "  the cat's  hat\n\n  isn't\t\there:  12 34!!  \r\n é  ü 中文  \u{a0}\u{2003} x\n  ab ab, ab";
+        Training::byte_level_bpe(400).run(std::iter::repeat_n(text, 50)).unwrap()
+    })
+}
+
+/// Encodes twice with one encoder, so that the second time every word is remembered.
+fn check(tokenizer: &Tokenizer, text: &str) {
+    let expected = tokenizer.encode(text, Special::Without).unwrap();
+    let mut encoder = tokenizer.encoder();
+    for _ in 0..2 {
+        let mut ids = vec![7];
+        encoder.encode(text, &mut ids).unwrap();
+        assert_eq!(ids[1..], expected, "{text:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn words_one_by_one_have_the_ids_of_the_text(
+        text in "([ \\n\\t\\r\u{b}\u{c}\u{1c}\u{85}\u{a0}\u{2003}\u{3000}a-ct'sé中1-3!.,]|<\\|endoftext\\|>){0,60}"
+    ) {
+        check(trained(), &text);
+        check(&trained().clone().spelling_special_tokens(), &text);
+    }
+
+    #[test]
+    fn any_text_at_all_has_its_ids(text: String) {
+        check(trained(), &text);
+    }
+}
+
+#[test]
+fn more_words_than_are_remembered_and_long_ones_are_encoded_too() {
+    let text: String = (0..70_000).map(|i| format!(" {}", i * 7919 % 50_000)).collect();
+    check(trained(), &text);
+    check(trained(), &format!("{} {}", "x".repeat(3000), " ".repeat(3000)));
+}
+
+#[test]
+fn tokenizers_of_other_kinds_are_asked_for_the_whole_text() {
+    let characters = Training::characters().run(["a b c"].iter()).unwrap();
+    check(&characters, "a  b c cab ");
+    let mut marked = Training::byte_level_bpe(300);
+    marked.special_tokens.push("of the".into());
+    let marked = marked.run(["one of the cats"].iter()).unwrap();
+    check(&marked, "one of the cats");
+    let Some(data) = crate::shared("TERCET_DATA", "data") else { return };
+    for name in ["bert-base-uncased", "t5-small"] {
+        let tokenizer = Tokenizer::open(data.join("tokenizers").join(name)).unwrap();
+        check(&tokenizer, "The cat's  hat,\n\n and a café of the . x");
+    }
+}
+
+#[test]
+fn the_encoder_gives_gpt2s_ids_of_real_text() {
+    let (Some(data), Some(tokenizer)) = (crate::shared("TERCET_DATA", "data"), crate::gpt2()) else { return };
+    for name in ["wikitext-2/valid.txt", "botchan/botchan.txt"] {
+        check(&tokenizer, &std::fs::read_to_string(data.join("corpora").join(name)).unwrap());
+    }
+}
