@@ -109,7 +109,9 @@ impl Processor {
             Processor::NoRepeatNgram(n) => rule_out_repeats(*n, ids, logits),
             Processor::BadWords(words) => rule_out_completions(words, ids, logits),
             Processor::MinLength { length, stop } if ids.len() < *length => rule_out(stop, logits),
-            Processor::MinNewTokens { length, stop } if ids.len() - history.prompt < *length => {
+            Processor::MinNewTokens { length, stop }
+                if ids.len().saturating_sub(history.prompt) < *length =>
+            {
                 rule_out(stop, logits)
             }
             Processor::MinLength { .. } | Processor::MinNewTokens { .. } => {}
@@ -139,7 +141,10 @@ fn penalise(penalty: f32, ids: &[u32], logits: &mut [f32]) {
 }
 
 fn rule_out_repeats(n: usize, ids: &[u32], logits: &mut [f32]) {
-    let Some(begun) = (ids.len() + 1).checked_sub(n).map(|start| &ids[start..]) else { return };
+    if n == 0 || ids.len() < n {
+        return;
+    }
+    let begun = &ids[ids.len() + 1 - n..];
     for run in ids.windows(n) {
         if let Some((last, prefix)) = run.split_last()
             && prefix == begun
