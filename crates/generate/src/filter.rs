@@ -31,8 +31,7 @@ pub fn top_k(k: usize, logits: &mut [f32]) {
 /// Keeps the most probable ids, the last of them the one that reaches p.
 pub fn top_p(p: f32, keep: usize, logits: &mut [f32]) {
     let distribution = Distribution::of(logits).p;
-    let mut by_logit = ids_possible(logits);
-    by_logit.sort_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+    let by_logit = possible_ids(logits, |id| f64::from(logits[id]));
     let mut below = 0.0; // the probability of an id and all that are less probable
     let candidates = by_logit.len().saturating_sub(keep);
     for &id in &by_logit[..candidates] {
@@ -56,8 +55,7 @@ pub fn typical(p: f32, keep: usize, logits: &mut [f32]) {
     let distribution = Distribution::of(logits);
     let entropy = distribution.entropy();
     let deviation: Vec<f64> = distribution.log_p.iter().map(|log_p| (-log_p - entropy).abs()).collect();
-    let mut nearest = ids_possible(logits);
-    nearest.sort_by(|&a, &b| deviation[a].total_cmp(&deviation[b]));
+    let nearest = possible_ids(logits, |id| deviation[id]);
     let mut reached = 0.0;
     let mut farthest = nearest.last().map_or(0.0, |&id| deviation[id]);
     for &id in &nearest {
@@ -110,6 +108,17 @@ fn greatest(k: usize, logits: &[f32]) -> Option<f32> {
     (k < sorted.len()).then(|| *sorted.select_nth_unstable_by(k, |a, b| b.total_cmp(a)).1)
 }
 
-fn ids_possible(logits: &[f32]) -> Vec<usize> {
-    (0..logits.len()).filter(|&id| logits[id] > f32::NEG_INFINITY).collect()
+/// The ids that are not ruled out, in ascending order of `key`, equal ones in the order of the ids.
+fn possible_ids(logits: &[f32], key: impl Fn(usize) -> f64) -> Vec<usize> {
+    let possible = (0..logits.len()).filter(|&id| logits[id] > f32::NEG_INFINITY);
+    let mut keys: Vec<(u64, usize)> = possible.map(|id| (ordered_bits(key(id)), id)).collect();
+    keys.sort_unstable(); // on whole numbers several times as fast as on floats with a comparison
+    keys.into_iter().map(|(_, id)| id).collect()
+}
+
+/// Whole numbers in the order of the floats.
+fn ordered_bits(x: f64) -> u64 {
+    const SIGN: u64 = 1 << 63;
+    let bits = x.to_bits();
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
