@@ -13,6 +13,7 @@
 mod backward;
 mod block;
 mod checks;
+mod decode;
 mod forward;
 mod lanes;
 pub mod naive;
@@ -30,6 +31,7 @@ use crate::cpu::{self, Isa};
 use crate::{Accum, Out};
 use backward::Backward;
 use block::Head;
+use decode::Decode;
 use forward::Forward;
 use rayon::prelude::*;
 use scratch::Shared;
@@ -49,7 +51,7 @@ pub fn forward(shape: &Shape, spans: &[Span], qkv: Qkv, y: &mut [f32], lse: &mut
 fn forward_with(isa: Isa, shape: &Shape, spans: &[Span], qkv: Qkv, y: &mut [f32], lse: &mut [f32]) {
     checks::check_forward(shape, spans, &qkv, y.len(), lse.len());
     let n_q = lse.len() / shape.heads;
-    if spans.iter().map(|span| span.q.len()).sum::<usize>() < n_q {
+    if covered(spans, Side::Q) < n_q {
         y.fill(0.0);
         lse.fill(f32::NEG_INFINITY);
     }
@@ -68,7 +70,41 @@ fn forward_with(isa: Isa, shape: &Shape, spans: &[Span], qkv: Qkv, y: &mut [f32]
             })
         })
         .collect();
-    tasks.into_par_iter().with_max_len(1).for_each(|task| task.run(isa));
+    let run = |task: Forward| match task.queries.len() {
+        ..=decode::FEW => Decode(task).run(isa),
+        _ => task.run(isa),
+    };
+    each(tasks, work(shape, spans), run);
+}
+
+/// The two ranges of a [`Span`].
+#[derive(Clone, Copy)]
+enum Side {
+    Q,
+    Kv,
+}
+
+/// Rows that are in a span, when no row is in two.
+fn covered(spans: &[Span], side: Side) -> usize {
+    let len = |span: &Span| match side {
+        Side::Q => span.q.len(),
+        Side::Kv => span.kv.len(),
+    };
+    spans.iter().map(len).sum()
+}
+
+/// Scores times columns of a whole batch.
+fn work(shape: &Shape, spans: &[Span]) -> usize {
+    spans.iter().map(|span| span.q.len() * span.kv.len()).sum::<usize>() * shape.width()
+}
+
+/// Runs `tasks`, in parallel where their `work` is worth waking threads.
+fn each<T: Send>(tasks: Vec<T>, work: usize, run: impl Fn(T) + Send + Sync) {
+    if work < 1 << 16 {
+        tasks.into_iter().for_each(run);
+    } else {
+        tasks.into_par_iter().with_max_len(1).for_each(run);
+    }
 }
 
 /// Overwrites `grads` with the gradients of queries, keys and values, given the gradient `dy` of the output, and gives
@@ -98,12 +134,18 @@ fn backward_with<'a>(
     qkv: Qkv<'a>,
     output: Output<'a>,
     dy: &'a [f32],
-    grads: Grads<'a>,
+    mut grads: Grads<'a>,
     dbias: Option<Out>,
 ) {
     checks::check_backward(shape, spans, &qkv, &output, dy, &grads, dbias.as_ref().map(|out| &*out.data));
     let table = shape.bias.map_or(0, |bias| bias.table.len());
     let mut partial = vec![0.0f64; if dbias.is_some() { spans.len() * table } else { 0 }];
+    for (part, side) in [(0, Side::Q), (1, Side::Kv), (2, Side::Kv)] {
+        let mut rows = grads.part(part);
+        if covered(spans, side) < rows.iter_mut(shape.width()).count() {
+            rows.iter_mut(shape.width()).for_each(|row| row.fill(0.0));
+        }
+    }
     let grads = Shared::parts(grads);
     let parts = Shared::new(RowsMut::contiguous(&mut partial, table));
     let wants_dbias = dbias.is_some();
@@ -118,7 +160,7 @@ fn backward_with<'a>(
             })
         })
         .collect();
-    tasks.into_par_iter().with_max_len(1).for_each(|task| task.run(isa));
+    each(tasks, work(shape, spans), |task| task.run(isa));
     if let Some(Out { data, accum }) = dbias {
         for (column, to) in data.iter_mut().enumerate() {
             let sum: f64 = partial.iter().skip(column).step_by(table).sum();

@@ -264,3 +264,185 @@ fn fast_kernels_agree_over_several_tiles_and_tasks() {
         Case::new(1, 16, mask, &[(300, 300), (270, 290)]).dropout(0.1).bias(128).check();
     }
 }
+
+#[test]
+fn few_queries_agree_with_plain_loops() {
+    let lengths = [(1, 300), (1, 1), (2, 33), (4, 16), (3, 1), (1, 0), (1, 47)];
+    for head_dim in [3, 8, 24, 64, 112] {
+        for mask in [Mask::Full, Mask::Causal] {
+            Case::new(2, head_dim, mask, &lengths).check();
+            Case::new(2, head_dim, mask, &lengths).bias(20).dropout(0.4).check();
+        }
+    }
+}
+
+/// Bits, so that even zeros of another sign would differ.
+fn bits(results: &Results) -> Vec<u64> {
+    let Results { y, lse, grads, dbias } = results;
+    [y, lse, dbias].into_iter().chain(grads).flatten().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let lengths = [(300, 300), (1, 400), (64, 64), (130, 17)];
+    let case = Case::new(4, 32, Mask::Causal, &lengths).bias(30).dropout(0.2);
+    let run = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
+        bits(&pool.install(|| case.fast(cpu::isa())))
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(7));
+}
+
+#[test]
+fn packed_sequences_give_the_same_bits_as_one_by_one() {
+    let lengths = [(70, 70), (1, 1), (33, 60), (2, 90)];
+    let case = Case::new(2, 24, Mask::Causal, &lengths).bias(30).dropout(0.2);
+    let packed = case.fast(cpu::isa());
+    let width = case.width();
+    for span in &case.spans {
+        let alone =
+            Case { spans: vec![span.clone()], table: case.table.clone(), data: case.data.clone(), ..case };
+        let alone = alone.fast(cpu::isa());
+        let q = span.q.start * width..span.q.end * width;
+        let kv = span.kv.start * width..span.kv.end * width;
+        assert_eq!(alone.y[q.clone()], packed.y[q.clone()]);
+        assert_eq!(alone.grads[0][q.clone()], packed.grads[0][q]);
+        for part in [1, 2] {
+            assert_eq!(alone.grads[part][kv.clone()], packed.grads[part][kv.clone()]);
+        }
+    }
+}
+
+#[test]
+fn rows_in_no_span_get_zeros() {
+    let mut case = Case::new(2, 16, Mask::Full, &[(20, 20), (30, 30), (10, 10)]);
+    case.spans.remove(1);
+    case.check();
+    let found = case.fast(cpu::isa());
+    let middle = 20 * case.width()..50 * case.width();
+    assert!(found.y[middle.clone()].iter().all(|&y| y == 0.0));
+    assert!(found.grads.iter().all(|grad| grad[middle.clone()].iter().all(|&x| x == 0.0)));
+}
+
+#[test]
+fn separate_buffers_give_the_same_bits_as_a_fused_one() {
+    let case = Case::new(3, 20, Mask::Causal, &[(40, 40), (9, 9)]).dropout(0.1);
+    let fused = case.fast(cpu::isa());
+    let width = case.width();
+    let [q, k, v, dy] = case.data.each_ref().map(|x| narrow(x));
+    let qkv = Qkv {
+        q: Rows::contiguous(&q, width),
+        k: Rows::contiguous(&k, width),
+        v: Rows::contiguous(&v, width),
+    };
+    let Shape { heads, head_dim, scale, mask, dropout, .. } = case.shape;
+    let shape = Shape { heads, head_dim, scale: scale as f32, mask, dropout, bias: None };
+    let (mut y, mut lse) = (vec![0.0; q.len()], vec![0.0; heads * case.n_q]);
+    forward(&shape, &case.spans, qkv, &mut y, &mut lse);
+    let mut grads = [&q, &k, &v].map(|x| vec![f32::NAN; x.len()]);
+    let [dq, dk, dv] = &mut grads;
+    let to = Grads::Separate {
+        dq: RowsMut::contiguous(dq, width),
+        dk: RowsMut::contiguous(dk, width),
+        dv: RowsMut::contiguous(dv, width),
+    };
+    backward(&shape, &case.spans, qkv, Output { y: &y, lse: &lse }, &dy, to, None);
+    assert_eq!(widen(&y), fused.y);
+    assert_eq!(grads.map(|grad| widen(&grad)), fused.grads);
+}
+
+#[test]
+fn large_logits_neither_overflow_nor_lose_the_maximum() {
+    for scale in [100.0, 1e4, 1e6] {
+        let mut case = Case::new(1, 16, Mask::Causal, &[(50, 50), (2, 40)]);
+        case.shape.scale = scale;
+        let wanted = case.plain();
+        for isa in Isa::available() {
+            let found = case.fast(isa);
+            assert!(
+                found.y.iter().chain(&found.lse).chain(found.grads.iter().flatten()).all(|x| x.is_finite())
+            );
+            close(&found.lse, &wanted.lse, 1e-6, "lse");
+        }
+    }
+}
+
+#[test]
+fn probabilities_are_rows_that_sum_to_one_and_give_the_output() {
+    let case = Case::new(2, 12, Mask::Causal, &[(6, 9)]);
+    let width = case.width();
+    let [q, k, v, _] = case.data.each_ref().map(|x| narrow(x));
+    let shape = Shape { mask: Mask::Causal, ..Shape::new(2, 12) };
+    let rows = |x| Rows::contiguous(x, width);
+    let p = probabilities(&shape, &case.spans[0], rows(&q), rows(&k));
+    let (mut y, mut lse) = (vec![0.0; q.len()], vec![0.0; 12]);
+    forward(&shape, &case.spans, Qkv { q: rows(&q), k: rows(&k), v: rows(&v) }, &mut y, &mut lse);
+    for (row, p) in p.chunks(9).enumerate() {
+        let (head, i) = (row / 6, row % 6);
+        assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!(p[i + 4..].iter().all(|&p| p == 0.0), "query {i} sees key {}", i + 4);
+        let wanted: f32 = p.iter().enumerate().map(|(j, p)| p * v[j * width + head * 12 + 5]).sum();
+        assert!((y[i * width + head * 12 + 5] - wanted).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn dropout_keeps_its_share_independently() {
+    let (p, n) = (0.1, 512);
+    let dropout = Dropout { seed: 42, p };
+    let kept = |seed: u64, head: usize, q: usize, kv: usize| Dropout { seed, ..dropout }.keep(head, q, kv);
+    let pairs = || (0..n).flat_map(|q| (0..n).map(move |kv| (q, kv)));
+    let total = (n * n) as f64;
+    let share = |count: usize| count as f64 / total;
+    // Five standard deviations of a binomial share.
+    let near =
+        |share: f64, wanted: f64| (share - wanted).abs() < 5.0 * (wanted * (1.0 - wanted) / total).sqrt();
+    let dropped = |q, kv| !kept(42, 3, q, kv);
+    assert!(near(share(pairs().filter(|&(q, kv)| dropped(q, kv)).count()), 0.1));
+    type Other<'a> = &'a dyn Fn(usize, usize) -> bool;
+    let others: [(&str, Other); 5] = [
+        ("the next key", &|q, kv| !kept(42, 3, q, kv + 1)),
+        ("the next query", &|q, kv| !kept(42, 3, q + 1, kv)),
+        ("the transposed pair", &|q, kv| !kept(42, 3, kv + n, q + n)),
+        ("the next head", &|q, kv| !kept(42, 4, q, kv)),
+        ("the next seed", &|q, kv| !kept(43, 3, q, kv)),
+    ];
+    for (name, other) in others {
+        let both = share(pairs().filter(|&(q, kv)| dropped(q, kv) && other(q, kv)).count());
+        assert!(near(both, 0.01), "dropped together with {name}: {both}");
+    }
+    for q in 0..8 {
+        let row = (0..n).filter(|&kv| dropped(q, kv)).count() as f64 / n as f64;
+        assert!((row - 0.1).abs() < 0.07, "row {q} drops {row}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "overlap")]
+fn spans_that_share_a_query_row_are_refused() {
+    let mut case = Case::new(1, 4, Mask::Full, &[(5, 5), (5, 5)]);
+    case.spans[1].q.start = 4;
+    case.fast(cpu::isa());
+}
+
+#[test]
+#[should_panic(expected = "rows wanted")]
+fn spans_beyond_the_buffer_are_refused() {
+    let mut case = Case::new(1, 4, Mask::Full, &[(5, 5)]);
+    case.spans[0].kv.end = 6;
+    case.fast(cpu::isa());
+}
+
+#[test]
+#[should_panic(expected = "overlap")]
+fn fused_gradients_with_shared_columns_are_refused() {
+    let case = Case::new(1, 4, Mask::Full, &[(2, 2)]);
+    let x = vec![0.0; 2 * 12];
+    let (mut y, mut lse, mut grads) = (vec![0.0; 8], vec![0.0; 2], vec![0.0; 24]);
+    let shape = Shape::new(1, 4);
+    forward(&shape, &case.spans, Qkv::fused(&x, 4), &mut y, &mut lse);
+    let to = Grads::Fused { data: &mut grads, stride: 12, offsets: [0, 3, 8] };
+    backward(&shape, &case.spans, Qkv::fused(&x, 4), Output { y: &y, lse: &lse }, &y, to, None);
+}
