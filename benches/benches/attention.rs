@@ -6,7 +6,9 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tercet_kernels::attention::{Dropout, Grads, Mask, Output, Qkv, Rows, Shape, Span, backward, forward, naive};
+use tercet_kernels::attention::{
+    Dropout, Grads, Mask, Output, Qkv, Rows, Shape, Span, backward, forward, naive,
+};
 
 /// Name, sequences, queries, keys, heads, columns of a head, mask.
 type Case = (&'static str, usize, usize, usize, usize, usize, Mask);
