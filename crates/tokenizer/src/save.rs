@@ -54,7 +54,11 @@ impl Tokenizer {
 /// Writes beside the file, then renames, so that a kill leaves the old file or the new one.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().expect("a file in a folder");
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(path))?;
+    let mut builder = tempfile::Builder::new();
+    // As any other new file; a temporary one would be for its owner alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(Error::io(path))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
     file.persist(path).map_err(|e| Error::io(path)(e.error))?;
     Ok(())

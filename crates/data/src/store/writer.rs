@@ -156,7 +156,12 @@ fn begin(path: &Path) -> std::io::Result<(BufWriter<NamedTempFile>, BufWriter<Fi
     let name = path.file_name().ok_or(std::io::ErrorKind::InvalidFilename)?.to_string_lossy();
     let prefix = format!(".{name}.partial-");
     remove_abandoned(folder, &prefix)?;
-    let mut file = tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix);
+    // As any other new file; a temporary one would be for its owner alone.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
     // Where files cannot be locked, nothing of the kind is ever removed.
     let _ = file.as_file().lock();
     file.write_all(&[0; HEADER])?;
