@@ -1,26 +1,53 @@
-//! What people do in every plot: go, meet, work, find, count, give.
+//! What happens in every plot: a scene is set, people come and go, a thing changes hands, a day ends.
 
 use super::chooser::Chooser;
 use super::teller::{Cast, Teller, Told};
-use super::world::{Id, Where};
+use super::world::{Id, Origin, Where};
 
 impl<C: Chooser> Teller<'_, C> {
     /// Sets the scene: when it is, and that `p` is at `x`.
     pub(super) fn open(&mut self, cast: &Cast) -> Told<C> {
-        if self.chance(1, 2)? {
-            self.tell(
-                cast,
-                &["It was a (cold|warm|windy|grey|bright|quiet) (morning|day|afternoon|evening) {a:at}."],
-            )?;
-            self.tell(cast, &["{p} was {x:in}.", "{p} was (standing|sitting|waiting) {x:in}."])?;
-        } else {
-            self.tell(
+        let way = self.rank(4)?;
+        match way {
+            0 => {
+                self.tell(
+                    cast,
+                    &[
+                        "It was a {a:weather} {a:day} {a:at}.",
+                        "A {a:weather} {a:day} (began|had begun) {a:at}.",
+                    ],
+                )?;
+                self.tell(
+                    cast,
+                    &[
+                        "{p} was {x:in}.",
+                        "{p} (stood|sat|waited) {x:in}[ and (looked at|watched|thought of) {a:sight}].",
+                        "{x:in} (stood|sat) {p:who}.",
+                    ],
+                )?;
+            }
+            1 => self.tell(
                 cast,
                 &[
-                    "One (cold|warm|windy|grey|bright|quiet) (morning|day|afternoon|evening) {p} was {x:in}.",
-                    "{a:at} lived (a child|somebody) called {p:name}, who was often {x:in}.",
+                    "One {a:weather} {a:day} {p} was {x:in}.",
+                    "On a {a:weather} {a:day} {p} came {x:to}[ (early|again)].",
+                    "{p} was {x:in} on a {a:weather} {a:day}.",
                 ],
-            )?;
+            )?,
+            2 => {
+                self.tell(cast, &["{a:at} there (lived|worked) {p:child}."])?;
+                self.tell(cast, &["One {a:weather} {a:day} {p} was {x:in}."])?;
+            }
+            _ => {
+                self.scenery()?;
+                self.tell(
+                    cast,
+                    &[
+                        "{p} (stood|sat|was) {x:in} and (looked at|watched|thought of) {a:sight}.",
+                        "{p} was {x:in}.",
+                    ],
+                )?;
+            }
         }
         self.world.moves(cast.p, cast.x);
         Ok(())
@@ -28,136 +55,127 @@ impl<C: Chooser> Teller<'_, C> {
 
     /// `p` goes to `x`, with whatever `p` carries.
     pub(super) fn go(&mut self, p: Id, x: Id) -> Told<C> {
-        let held = self.world.items.iter().rposition(|item| item.at == Where::With(p));
+        let held = self.world.held(p);
         let back = self.world.moves(p, x);
         let cast = Cast { p, x, o: held.unwrap_or(0), ..Cast::default() };
         let wordings: &[&str] = match (back, held.is_some()) {
             (false, false) => &[
-                "[(Then|Soon|After that|A little later) ]{p} (went|walked|ran|hurried) {x:to}.",
-                "{p} left and (went|walked) {x:to}.",
+                "[(Then|Soon|After that|A little later|At last) ]{p} (went|walked|ran|hurried) {x:to}.",
+                "{p} (quickly|slowly|happily) (went|walked) {x:to}.",
+                "{p} went {x:to} and (looked at|watched|admired) {a:sight}.",
+                "{p} made {p:his} way {x:to}.",
+                "{p} set off for {x}.",
             ],
-            (true, false) => &["[(Then|Soon|After that) ]{p} (went|ran|walked) back {x:to}."],
+            (true, false) => &[
+                "[(Then|Soon|After that) ]{p} (went|ran|walked|hurried) back {x:to}.",
+                "{p} (quickly|slowly) (went|walked) back {x:to}.",
+                "Past {a:sight} {p} went back {x:to}.",
+                "{p} returned {x:to}.",
+            ],
             (false, true) => &[
                 "[(Then|Soon|After that|A little later) ]{p} (went|walked|ran|hurried) {x:to}.",
-                "{p} (took|carried) {o} {x:to}.",
-                "With {o} in {p:his} hands, {p} (went|walked) {x:to}.",
+                "{p} (quickly|slowly|happily) (went|walked) {x:to}.",
+                "{p} went {x:to} and (looked at|watched|admired) {a:sight}.",
+                "{p} (took|carried|brought) {o} {x:to}.",
+                "{p} (went|walked) {x:to} with {o} in {p:his} (hands|arms).",
             ],
             (true, true) => &[
                 "[(Then|Soon|After that) ]{p} (went|ran|walked) back {x:to}.",
-                "{p} (took|carried) {o} back {x:to}.",
+                "{p} (quickly|slowly) (went|walked) back {x:to}.",
+                "Past {a:sight} {p} went back {x:to}.",
+                "{p} (took|carried|brought) {o} back {x:to}.",
+                "{p} returned {x:to} with {o}.",
             ],
         };
         self.tell(&cast, wordings)
     }
 
-    /// `p` meets `q`, who is where `p` is.
+    /// `p` meets `q`, who turns out to be where `p` is.
     pub(super) fn meet(&mut self, p: Id, q: Id) -> Told<C> {
         let x = self.world.place_of(p);
+        let known = self.world.people[q].name.is_some();
         self.world.moves(q, x);
         let cast = Cast { p, q, x, ..Cast::default() };
-        self.tell(&cast, &["{q} was there[ already].", "There {p} met {q}.", "{p} (saw|found) {q} there."])
-    }
-
-    /// Something beside the point, half of the time.
-    pub(super) fn aside(&mut self, p: Id) -> Told<C> {
-        let stocked = self.world.stocks.iter().any(|s| s.person == p && s.number > 1);
-        let new = self.world.stocks.is_empty();
-        let weights = [
-            8,
-            if self.world.scenery.count_ones() < 3 { 3 } else { 0 },
-            if self.world.chores.count_ones() < 2 { 2 } else { 0 },
-            if new {
-                3
-            } else if self.world.stocks.iter().all(|s| s.person != p || s.number <= 12) {
-                1
-            } else {
-                0
-            },
-            if stocked { 3 } else { 0 },
-        ];
-        match self.chooser.choose(&weights)? {
-            0 => Ok(()),
-            1 => self.scenery(),
-            2 => self.chore(p),
-            3 => self.gather(p),
-            _ => self.spend(p),
-        }
-    }
-
-    fn scenery(&mut self) -> Told<C> {
-        let told = self.world.scenery;
-        let i = self.rank_free(8, |i| told & (1 << i) != 0)?;
-        self.world.scenery |= 1 << i;
-        let s = self.world.topic.scenery[i];
-        self.tell(&Cast { s, ..Cast::default() }, &["{s}"])
-    }
-
-    fn chore(&mut self, p: Id) -> Told<C> {
-        let told = self.world.chores;
-        let i = self.rank_free(6, |i| told & (1 << i) != 0)?;
-        self.world.chores |= 1 << i;
-        let s = self.world.topic.chores[i];
-        let cast = Cast { p, s, ..Cast::default() };
-        self.tell(
-            &cast,
-            &["There {p} {s}[ for a while].", "For a while {p} {s}.", "{p} {s} until {p} was tired."],
-        )
-    }
-
-    /// `p` comes by some goods, always of one kind in a story.
-    fn gather(&mut self, p: Id) -> Told<C> {
-        let g = if self.world.goods.is_empty() { self.world.goods() } else { 0 };
-        let n = self.number(2, 8)?;
-        let stock = self.world.stock(p, g);
-        let (had, m) = (*stock, *stock + n);
-        *stock = m;
-        let cast = Cast { p, g, n, m, ..Cast::default() };
-        if had == 0 {
-            self.tell(
-                &cast,
-                &["{p} {g:got} {n:g}.", "There {p} {g:got} {n:g}.", "{p} stopped and {g:got} {n:g}."],
-            )
+        if known {
+            self.tell(&cast, &["{q} was still {x:at}.", "{p} found {q:him} {x:at}."])
         } else {
             self.tell(
                 &cast,
                 &[
-                    "{p} {g:got} {n} more {g}, so now {p} had {m}.",
-                    "There {p} {g:got} {n} more {g}.",
-                    "{p} {g:got} another {n:g}, which made {m}.",
+                    "{q:role} was {x:at}.",
+                    "{q} was (sitting|working|waiting|resting|standing) {x:at}[ and (watched|admired) {a:sight}].",
+                    "{x:at} {p} met {q:who}.",
+                    "{p} saw {q:role} (coming|waving|waiting|working hard).",
+                    "Then {q:role} came (by|along|around the corner).",
                 ],
             )
         }
     }
 
-    /// `p` has fewer than before: given to somebody who is there, or lost.
-    fn spend(&mut self, p: Id) -> Told<C> {
-        let i = self.world.stocks.iter().position(|s| s.person == p).expect("spends what there is");
-        let (g, had) = (self.world.stocks[i].goods, self.world.stocks[i].number);
-        let n = self.number(1, (had - 1).min(4))?;
-        let m = had - n;
-        self.world.stocks[i].number = m;
-        let here = self.world.people[p].at;
-        let q = (0..self.world.people.len()).find(|&q| q != p && self.world.people[q].at == here);
-        let cast = Cast { p, q: q.unwrap_or(p), g, n, m, ..Cast::default() };
-        match q {
-            Some(q) if self.chance(3, 4)? => {
-                *self.world.stock(q, g) += n;
+    /// `p` hands `o` over to `q`.
+    pub(super) fn hand(&mut self, cast: &Cast) -> Told<C> {
+        let Cast { p, q, o, .. } = *cast;
+        self.tell(
+            cast,
+            &[
+                "{p} [(gladly|quickly|proudly|slowly) ](gave|handed) {o} to {q:him}.",
+                "{p} gave {q:him} {o:the}.",
+                "So {q} got {o} from {p:who}.",
+            ],
+        )?;
+        self.world.items[o].at = Where::With(q);
+        self.world.items[o].origin = Origin::Given(p);
+        Ok(())
+    }
+
+    /// What is left to say: who has what, who has how many, what a day it was.
+    pub(super) fn epilogue(&mut self, p: Id) -> Told<C> {
+        let stock = self.world.stocks.iter().find(|s| s.number > 0).copied();
+        if let Some(stock) = stock {
+            if self.chance(2, 3)? {
+                let cast = Cast { p: stock.person, g: stock.goods, n: stock.number, ..Cast::default() };
                 self.tell(
                     &cast,
                     &[
-                        "{p} gave {q} {n} of {p:his} {g} and kept {m}.",
-                        "{p} gave {q} {n} of {p:his} {g}.",
-                        "{q} got {n:g} from {p:name}.",
+                        "{p} counted {p:his} {g}: there {n:was} {n}.",
+                        "{p} still had {n:g}.",
+                        "In the end {p} had {n:g}.",
+                        "{p} took {n:g} home.",
                     ],
-                )
+                )?;
             }
-            _ => self.tell(
+        }
+        for q in 0..self.world.people.len() {
+            let Some(o) = self.world.held(q) else { continue };
+            if q != p && self.chance(1, 2)? {
+                let cast = Cast { p: q, o, x: self.world.people[q].at.unwrap_or(0), ..Cast::default() };
+                self.tell(&cast, &["{p} kept {o}.", "{o} stayed with {p:name}.", "{p} still had {o:that}."])?;
+            }
+        }
+        let lying =
+            |item: &super::world::Item| item.kind.is_some() && matches!(item.at, Where::Lies(_, Some(_)));
+        if let Some(o) = self.world.items.iter().position(lying) {
+            if self.chance(2, 3)? {
+                let Where::Lies(x, _) = self.world.items[o].at else { unreachable!("just found lying") };
+                let cast = Cast { o, x, ..Cast::default() };
+                self.tell(
+                    &cast,
+                    &["{o} was still {o:spot} {x:in}.", "{o} stayed where it was, {o:spot} {x:in}."],
+                )?;
+            }
+        }
+        if self.world.weather.is_some() && self.chance(1, 2)? {
+            let cast = Cast { p, ..Cast::default() };
+            self.tell(
                 &cast,
                 &[
-                    "{p} lost {n} of {p:his} {g} on the way, so {m} {m:was} left.",
-                    "{p} dropped {n} of {p:his} {g} and did not find {n:them} again.",
+                    "It had been a (good|long|strange|happy|busy) {a:day}.",
+                    "{p} never forgot that {a:weather} {a:day}.",
+                    "(Tired|Happy), {p} went home.",
+                    "So the {a:day} ended {a:at}.",
                 ],
-            ),
+            )?;
         }
+        Ok(())
     }
 }

@@ -12,11 +12,14 @@
 #![allow(dead_code)]
 
 mod acts;
+mod asides;
 mod chooser;
 mod facts;
+mod numbers;
 mod plots;
 mod score;
 mod slots;
+mod talk;
 mod teller;
 mod topics;
 mod words;

@@ -2,8 +2,11 @@
 
 use super::chooser::Chooser;
 use super::teller::{Cast, Teller, Told};
-use super::words::{KIN, MADE, NAMES, NUMBERS, article};
-use super::world::{Id, Origin, Where};
+use super::topics::Thing;
+use super::words::{
+    CLOTHES, DAYTIMES, KIN, LOOK_WEIGHTS, LOOKS, MADE, NAMES, NUMBERS, Name, WEATHER, article,
+};
+use super::world::{Id, Origin, Pool, Where};
 
 /// The grammatical case of a person.
 #[derive(Clone, Copy)]
@@ -26,6 +29,7 @@ impl<C: Chooser> Teller<'_, C> {
             b'v' => self.item(cast.v, form),
             b'x' => self.site(cast.x, form),
             b'y' => self.site(cast.y, form),
+            b'z' => self.site(cast.z, form),
             b'g' => self.goods(cast.g, form),
             b'n' => self.amount(cast.n, cast.g, form),
             b'm' => self.amount(cast.m, cast.g, form),
@@ -42,6 +46,13 @@ impl<C: Chooser> Teller<'_, C> {
             "him" => self.refer(id, Case::Him),
             "his" => self.refer(id, Case::His),
             "name" => self.name(id),
+            "who" => self.named(id),
+            "child" => {
+                self.settle_name(id)?;
+                let she = self.world.people[id].name.is_some_and(|name| name.she);
+                self.say(if she { "a girl called " } else { "a boy called " })?;
+                self.name(id)
+            }
             "role" => {
                 self.name(id)?;
                 let roles = &self.world.topic.roles;
@@ -68,7 +79,7 @@ impl<C: Chooser> Teller<'_, C> {
             let pronoun = if self.now.people & bit != 0 {
                 clear(self.now.people)
             } else {
-                clear(self.now.people | self.before.people) && self.chance(2, 3)?
+                clear(self.now.people | self.before.people) && self.chance(3, 4)?
             };
             if pronoun {
                 self.now.people |= bit;
@@ -81,16 +92,21 @@ impl<C: Chooser> Teller<'_, C> {
                 });
             }
         }
+        self.named(id)?;
+        if let Case::His = case { self.say("'s") } else { Ok(()) }
+    }
+
+    /// The name, or the role that was told with it.
+    fn named(&mut self, id: Id) -> Told<C> {
         let role = self.world.people[id].role;
         match role {
             Some(role) if self.chance(1, 3)? => {
-                self.now.people |= bit;
+                self.now.people |= 1 << id;
                 self.say("the ")?;
-                self.say(role)?;
+                self.say(role)
             }
-            _ => self.name(id)?,
+            _ => self.name(id),
         }
-        if let Case::His = case { self.say("'s") } else { Ok(()) }
     }
 
     /// Everybody of one sex.
@@ -105,23 +121,29 @@ impl<C: Chooser> Teller<'_, C> {
     }
 
     fn name(&mut self, id: Id) -> Told<C> {
-        let name = match self.world.people[id].name {
-            Some(name) => name,
-            None => {
-                let people = std::mem::take(&mut self.world.people);
-                let taken =
-                    |i: usize| people.iter().any(|p| p.name.is_some_and(|n| std::ptr::eq(n, &NAMES[i])));
-                let chosen = self.rank_free(NAMES.len(), taken);
-                self.world.people = people;
-                &NAMES[chosen?]
-            }
-        };
-        self.world.people[id].name = Some(name);
+        let name = self.settle_name(id)?;
         self.now.people |= 1 << id;
         self.say(name.name)
     }
 
+    /// Decides who somebody is, if the text has not said so yet.
+    fn settle_name(&mut self, id: Id) -> Told<C, &'static Name> {
+        if let Some(name) = self.world.people[id].name {
+            return Ok(name);
+        }
+        let people = std::mem::take(&mut self.world.people);
+        let taken = |i: usize| people.iter().any(|p| p.name.is_some_and(|n| std::ptr::eq(n, &NAMES[i])));
+        let chosen = self.rank_free(NAMES.len(), taken);
+        self.world.people = people;
+        let name = &NAMES[chosen?];
+        self.world.people[id].name = Some(name);
+        Ok(name)
+    }
+
     fn item(&mut self, id: Id, form: &str) -> Told<C> {
+        if form == "spot" {
+            return self.spot(id);
+        }
         if matches!(form, "a" | "full" | "desc") {
             self.settle_item(id)?;
         }
@@ -132,7 +154,11 @@ impl<C: Chooser> Teller<'_, C> {
             "noun" => self.say(kind.noun)?,
             "use" => return self.say(kind.purpose),
             "broken" => return self.say(kind.material.broken),
-            "spot" => return self.spot(id),
+            "adj" => return self.say(item.adjective),
+            "an" => {
+                self.say(article(item.adjective))?;
+                return self.say(item.adjective);
+            }
             "a" => {
                 self.say(article(item.adjective))?;
                 self.say(item.adjective)?;
@@ -142,6 +168,10 @@ impl<C: Chooser> Teller<'_, C> {
             "desc" => {
                 self.say(item.adjective)?;
                 self.say(" ")?;
+                self.say(kind.noun)?;
+            }
+            "the" => {
+                self.say("the ")?;
                 self.say(kind.noun)?;
             }
             "full" => self.described(id)?,
@@ -182,13 +212,24 @@ impl<C: Chooser> Teller<'_, C> {
         if self.world.items[id].kind.is_some() {
             return Ok(());
         }
-        let things = &self.world.topic.things;
+        let things: &'static [Thing] = match self.world.items[id].pool {
+            Pool::Topic => &self.world.topic.things,
+            Pool::Mends(broken) => {
+                self.world.items[broken].kind.expect("it broke in the text").material.tools
+            }
+            Pool::Clothes => &CLOTHES,
+        };
         let items = std::mem::take(&mut self.world.items);
         let taken = |i: usize| items.iter().any(|item| item.kind.is_some_and(|k| k.noun == things[i].noun));
         let chosen = self.rank_free(things.len(), taken);
         self.world.items = items;
         let kind = &things[chosen?];
-        let adjective = kind.material.adjectives[self.rank(kind.material.adjectives.len())?];
+        let adjectives = kind.material.adjectives;
+        let items = std::mem::take(&mut self.world.items);
+        let taken = |i: usize| items.iter().any(|item| item.adjective == adjectives[i]);
+        let chosen = self.rank_free(adjectives.len(), taken);
+        self.world.items = items;
+        let adjective = adjectives[chosen?];
         let item = &mut self.world.items[id];
         (item.kind, item.adjective) = (Some(kind), adjective);
         Ok(())
@@ -227,7 +268,7 @@ impl<C: Chooser> Teller<'_, C> {
         self.say(made)
     }
 
-    /// " that Tom had given her": how the thing came to its holder.
+    /// " that Tom had given her": how the thing came to its holder, where two names do not get in the way.
     fn origin(&mut self, id: Id) -> Told<C> {
         let Where::With(holder) = self.world.items[id].at else { return Ok(()) };
         match self.world.items[id].origin {
@@ -240,6 +281,8 @@ impl<C: Chooser> Teller<'_, C> {
                 self.say(" had ")?;
                 self.say(made)
             }
+            Origin::Given(giver) if self.alike(true) & (1 << giver | 1 << holder) == 0 => Ok(()),
+            Origin::Given(giver) if self.alike(false) & (1 << giver | 1 << holder) == 0 => Ok(()),
             Origin::Given(giver) => {
                 self.say(" that ")?;
                 self.refer(giver, Case::He)?;
@@ -256,6 +299,7 @@ impl<C: Chooser> Teller<'_, C> {
         }
     }
 
+    /// Decides which place of the topic this is, if the text has not said so yet.
     fn settle_site(&mut self, id: Id) -> Told<C, usize> {
         if let Some(index) = self.world.sites[id].index {
             return Ok(index);
@@ -279,6 +323,7 @@ impl<C: Chooser> Teller<'_, C> {
         }
         let place = &self.world.topic.places[self.settle_site(id)?];
         self.now.sites |= bit;
+        let named = std::mem::replace(&mut self.world.sites[id].named, true);
         match form {
             "" => self.say("the ")?,
             "to" => self.say("to the ")?,
@@ -287,6 +332,10 @@ impl<C: Chooser> Teller<'_, C> {
                 self.say(" the ")?;
             }
             _ => panic!("no such form of a place: {form:?}"),
+        }
+        if !named {
+            let look = self.chooser.choose(&LOOK_WEIGHTS)?;
+            self.say(LOOKS[look])?;
         }
         self.say(place.noun)
     }
@@ -329,6 +378,28 @@ impl<C: Chooser> Teller<'_, C> {
 
     fn topic(&mut self, form: &str) -> Told<C> {
         let animal = &self.world.topic.animal;
+        if form == "weather" {
+            let weather = match self.world.weather {
+                Some(weather) => weather,
+                None => WEATHER[self.rank(WEATHER.len())?],
+            };
+            self.world.weather = Some(weather);
+            return self.say(weather);
+        }
+        if form == "sight" {
+            let seen = self.world.sights;
+            let sight = self.rank_free(self.world.topic.sights.len(), |i| seen & (1 << i) != 0)?;
+            self.world.sights |= 1 << sight;
+            return self.say(self.world.topic.sights[sight]);
+        }
+        if form == "day" {
+            let daytime = match self.world.daytime {
+                Some(daytime) => daytime,
+                None => DAYTIMES[self.rank(DAYTIMES.len())?],
+            };
+            self.world.daytime = Some(daytime);
+            return self.say(daytime);
+        }
         self.say(match form {
             "at" => self.world.topic.at,
             "animal" => animal.noun,

@@ -22,6 +22,7 @@ pub(super) struct Cast {
     pub(super) v: Id,
     pub(super) x: Id,
     pub(super) y: Id,
+    pub(super) z: Id,
     pub(super) g: Id,
     pub(super) n: usize,
     pub(super) m: usize,
@@ -43,6 +44,8 @@ pub(super) struct Teller<'c, C: Chooser> {
     pub(super) world: World,
     pub(super) before: Mentions,
     pub(super) now: Mentions,
+    /// How many sentences have been told.
+    pub(super) told: usize,
     capital: bool,
     begun: bool,
 }
@@ -50,7 +53,7 @@ pub(super) struct Teller<'c, C: Chooser> {
 impl<'c, C: Chooser> Teller<'c, C> {
     pub(super) fn new(chooser: &'c mut C, world: World) -> Self {
         let (before, now) = (Mentions::default(), Mentions::default());
-        Self { chooser, world, before, now, capital: true, begun: false }
+        Self { chooser, world, before, now, told: 0, capital: true, begun: false }
     }
 
     /// Picks one of `n`, the first most often.
@@ -87,6 +90,7 @@ impl<'c, C: Chooser> Teller<'c, C> {
         let wording = self.rank(wordings.len())?;
         self.speak(cast, wordings[wording])?;
         self.chooser.sentence_ends();
+        self.told += 1;
         self.before = std::mem::take(&mut self.now);
         Ok(())
     }
@@ -126,10 +130,13 @@ impl<'c, C: Chooser> Teller<'c, C> {
 
     /// Says a piece of a sentence, its first letter large where a sentence begins.
     pub(super) fn say(&mut self, text: &str) -> Told<C> {
-        let first = text.as_bytes().first().copied();
-        match first {
+        match text.as_bytes().first() {
+            Some(b'"') if self.capital => {
+                self.chooser.say("\"")?;
+                self.say(&text[1..])
+            }
             Some(letter) if self.capital => {
-                self.capital = letter == b'"';
+                self.capital = false;
                 let large = [letter.to_ascii_uppercase()];
                 self.chooser.say(std::str::from_utf8(&large).expect("templates begin with ASCII"))?;
                 self.chooser.say(&text[1..])

@@ -23,6 +23,8 @@ pub(super) struct Topic {
     pub(super) chores: [&'static str; 6],
     /// Whole sentences that paint the background, each told once at most.
     pub(super) scenery: [&'static str; 8],
+    /// What one can look at: "the waves".
+    pub(super) sights: [&'static str; 8],
     pub(super) animal: Animal,
 }
 
@@ -77,7 +79,7 @@ const fn place(preposition: &'static str, noun: &'static str, spots: [&'static s
     Place { preposition, noun, spots }
 }
 
-const fn thing(noun: &'static str, material: &'static Material, purpose: &'static str) -> Thing {
+pub(super) const fn thing(noun: &'static str, material: &'static Material, purpose: &'static str) -> Thing {
     Thing { noun, material, purpose }
 }
 

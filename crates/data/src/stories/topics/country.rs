@@ -1,6 +1,6 @@
 //! Farm, garden, forest.
 
-use super::super::words::{CLAY, CLOTH, CORD, METAL, PAPER, WOOD};
+use super::super::words::{CLAY, CLOTH, CORD, LEATHER, METAL, PAPER, WOOD};
 use super::{Animal, Topic, goods, place, thing};
 
 pub(super) const FARM: Topic = Topic {
@@ -22,8 +22,8 @@ pub(super) const FARM: Topic = Topic {
         thing("sack", CLOTH, "to bring the corn to the mill"),
         thing("milk jug", CLAY, "to milk the cow"),
         thing("rake", WOOD, "to clean the yard"),
-        thing("bridle", CORD, "to lead the horse"),
-        thing("straw hat", CORD, "to work in the sun"),
+        thing("bridle", LEATHER, "to lead the horse"),
+        thing("sun hat", CLOTH, "to work in the sun"),
         thing("spade", METAL, "to dig up the potatoes"),
     ],
     goods: [
@@ -33,7 +33,7 @@ pub(super) const FARM: Topic = Topic {
         goods("turnip", "turnips", "pulled up"),
         goods("cherry", "cherries", "picked"),
     ],
-    roles: ["farmer", "miller", "beekeeper", "milkmaid"],
+    roles: ["farmer", "miller", "beekeeper", "vet"],
     chores: [
         "fed the hens",
         "milked the cow",
@@ -52,6 +52,16 @@ pub(super) const FARM: Topic = Topic {
         "Swallows flew in and out of the barn.",
         "A tractor passed on the road.",
     ],
+    sights: [
+        "the cows",
+        "the fields",
+        "the piglets",
+        "the swallows",
+        "the tractor",
+        "the sheep",
+        "the windmill",
+        "the golden corn",
+    ],
     animal: Animal { noun: "goat", went: "ran", bait: "a head of cabbage" },
 };
 
@@ -69,7 +79,7 @@ pub(super) const GARDEN: Topic = Topic {
     things: [
         thing("watering can", METAL, "to water the roses"),
         thing("spade", METAL, "to plant a tree"),
-        thing("glove", CORD, "to pull out the thorns"),
+        thing("glove", LEATHER, "to pull out the thorns"),
         thing("flower pot", CLAY, "to plant a seed"),
         thing("rake", WOOD, "to gather the leaves"),
         thing("vase", CLAY, "to put the flowers in"),
@@ -104,6 +114,16 @@ pub(super) const GARDEN: Topic = Topic {
         "A hedgehog rustled in the leaves.",
         "The soil was dark and moist.",
     ],
+    sights: [
+        "the roses",
+        "the butterflies",
+        "the bees",
+        "the tall sunflowers",
+        "the frogs",
+        "the pumpkins",
+        "the goldfish",
+        "the blossoms",
+    ],
     animal: Animal { noun: "magpie", went: "flew", bait: "a ripe cherry" },
 };
 
@@ -124,7 +144,7 @@ pub(super) const FOREST: Topic = Topic {
         thing("kettle", METAL, "to make tea over the fire"),
         thing("bow", WOOD, "to shoot at a target"),
         thing("lantern", METAL, "to find the path at night"),
-        thing("pouch", CORD, "to keep the seeds dry"),
+        thing("pouch", LEATHER, "to keep the seeds dry"),
         thing("bird book", PAPER, "to learn about owls"),
         thing("blanket", CLOTH, "to lie in the grass"),
         thing("whistle", WOOD, "to call the dog"),
@@ -133,7 +153,7 @@ pub(super) const FOREST: Topic = Topic {
     goods: [
         goods("mushroom", "mushrooms", "picked"),
         goods("acorn", "acorns", "collected"),
-        goods("log", "logs", "split"),
+        goods("log", "logs", "gathered"),
         goods("blueberry", "blueberries", "picked"),
         goods("feather", "feathers", "found"),
     ],
@@ -155,6 +175,16 @@ pub(super) const FOREST: Topic = Topic {
         "Twigs cracked under every step.",
         "Mist lay between the pines.",
         "An old tree had fallen across the path.",
+    ],
+    sights: [
+        "the tall pines",
+        "the squirrels",
+        "the ferns",
+        "the ants",
+        "the birds",
+        "the tracks of a deer",
+        "the toadstools",
+        "the sunbeams",
     ],
     animal: Animal { noun: "fox", went: "ran", bait: "a chicken leg" },
 };

@@ -1,6 +1,6 @@
 //! Kitchen, workshop, museum.
 
-use super::super::words::{CLAY, CLOTH, CORD, METAL, PAPER, WOOD};
+use super::super::words::{CLAY, CLOTH, LEATHER, METAL, PAPER, WOOD};
 use super::{Animal, Topic, goods, place, thing};
 
 pub(super) const KITCHEN: Topic = Topic {
@@ -28,8 +28,8 @@ pub(super) const KITCHEN: Topic = Topic {
     ],
     goods: [
         goods("pancake", "pancakes", "baked"),
-        goods("onion", "onions", "peeled"),
-        goods("potato", "potatoes", "peeled"),
+        goods("onion", "onions", "fetched"),
+        goods("potato", "potatoes", "fetched"),
         goods("cookie", "cookies", "baked"),
         goods("lemon", "lemons", "bought"),
     ],
@@ -52,6 +52,16 @@ pub(super) const KITCHEN: Topic = Topic {
         "The bread was rising under a cloth.",
         "A pie cooled on the window sill.",
     ],
+    sights: [
+        "the steaming pots",
+        "the copper pans",
+        "the guests",
+        "the fire",
+        "the cakes",
+        "the sausages",
+        "the herbs",
+        "the flames",
+    ],
     animal: Animal { noun: "cat", went: "ran", bait: "a bit of herring" },
 };
 
@@ -69,20 +79,20 @@ pub(super) const WORKSHOP: Topic = Topic {
     things: [
         thing("toolbox", METAL, "to fix the roof"),
         thing("clock", METAL, "to learn how it worked"),
-        thing("chair", WOOD, "to sit down at last"),
+        thing("chair", WOOD, "to sit down in comfort"),
         thing("paintbrush", WOOD, "to paint the sign"),
         thing("drill", METAL, "to make a hole"),
         thing("plan", PAPER, "to build a cupboard"),
         thing("plate", CLAY, "to show the glaze"),
         thing("helmet", METAL, "to work safely"),
-        thing("belt", CORD, "to turn the wheel"),
+        thing("belt", LEATHER, "to turn the wheel"),
         thing("toy boat", WOOD, "to make a child happy"),
     ],
     goods: [
-        goods("nail", "nails", "sorted"),
+        goods("nail", "nails", "found"),
         goods("screw", "screws", "found"),
         goods("tile", "tiles", "made"),
-        goods("brick", "bricks", "carried"),
+        goods("brick", "bricks", "bought"),
         goods("peg", "pegs", "made"),
     ],
     roles: ["carpenter", "blacksmith", "potter", "clockmaker"],
@@ -103,6 +113,16 @@ pub(super) const WORKSHOP: Topic = Topic {
         "The fire in the forge was red.",
         "A customer waited at the door.",
         "Planks leaned against the wall.",
+    ],
+    sights: [
+        "the sparks",
+        "the machines",
+        "the fresh paint",
+        "the shavings",
+        "the tools on the wall",
+        "the fire",
+        "the gears",
+        "the new furniture",
     ],
     animal: Animal { noun: "monkey", went: "ran", bait: "a banana" },
 };
@@ -131,7 +151,7 @@ pub(super) const MUSEUM: Topic = Topic {
         thing("label", PAPER, "to name the new bone"),
     ],
     goods: [
-        goods("coin", "coins", "cleaned"),
+        goods("coin", "coins", "found"),
         goods("bone", "bones", "found"),
         goods("bead", "beads", "found"),
         goods("poster", "posters", "sold"),
@@ -155,6 +175,16 @@ pub(super) const MUSEUM: Topic = Topic {
         "The dinosaur stood there as if it were alive.",
         "Rain drummed on the glass roof.",
         "An old clock struck in the next room.",
+    ],
+    sights: [
+        "the mummy",
+        "the dinosaur",
+        "the paintings",
+        "the old coins",
+        "the statues",
+        "the visitors",
+        "the masks",
+        "the stuffed bear",
     ],
     animal: Animal { noun: "parrot", went: "flew", bait: "a grape" },
 };

@@ -1,6 +1,6 @@
 //! Market, school, castle.
 
-use super::super::words::{CLAY, CLOTH, CORD, METAL, PAPER, WOOD};
+use super::super::words::{CLAY, CLOTH, CORD, LEATHER, METAL, PAPER, WOOD};
 use super::{Animal, Topic, goods, place, thing};
 
 pub(super) const MARKET: Topic = Topic {
@@ -16,7 +16,7 @@ pub(super) const MARKET: Topic = Topic {
     ],
     things: [
         thing("basket", CORD, "to carry the bread"),
-        thing("purse", CORD, "to keep the money safe"),
+        thing("purse", LEATHER, "to keep the money safe"),
         thing("scarf", CLOTH, "to stay warm"),
         thing("jug", CLAY, "to bring some milk home"),
         thing("bell", METAL, "to call the people"),
@@ -52,6 +52,16 @@ pub(super) const MARKET: Topic = Topic {
         "Somebody laughed behind the cheese stall.",
         "The clock in the tower struck.",
     ],
+    sights: [
+        "the pigeons",
+        "the colourful stalls",
+        "the busy people",
+        "the ripe melons",
+        "the old tower",
+        "the cheese",
+        "the flower sellers",
+        "the carts",
+    ],
     animal: Animal { noun: "dog", went: "ran", bait: "a piece of sausage" },
 };
 
@@ -69,11 +79,11 @@ pub(super) const SCHOOL: Topic = Topic {
     things: [
         thing("pencil case", CLOTH, "to keep the pens together"),
         thing("notebook", PAPER, "to write a poem"),
-        thing("ball", CORD, "to play in the break"),
+        thing("ball", LEATHER, "to play in the break"),
         thing("flute", WOOD, "to practise a song"),
-        thing("satchel", CORD, "to carry the books"),
+        thing("satchel", LEATHER, "to carry the books"),
         thing("map", PAPER, "to find the capital"),
-        thing("kite", PAPER, "to test the wind"),
+        thing("kite", CLOTH, "to test the wind"),
         thing("whistle", METAL, "to start the race"),
         thing("cup", CLAY, "to drink some tea"),
         thing("jacket", CLOTH, "to go outside"),
@@ -104,6 +114,16 @@ pub(super) const SCHOOL: Topic = Topic {
         "The big clock ticked slowly.",
         "A lesson about rivers had just ended.",
     ],
+    sights: [
+        "the paintings on the wall",
+        "the other children",
+        "the big globe",
+        "the clouds outside",
+        "the goldfish",
+        "the trees outside",
+        "the clock",
+        "the skeleton",
+    ],
     animal: Animal { noun: "cat", went: "ran", bait: "a bowl of milk" },
 };
 
@@ -120,7 +140,7 @@ pub(super) const CASTLE: Topic = Topic {
     ],
     things: [
         thing("crown", METAL, "to please the queen"),
-        thing("candle", CLAY, "to see in the dark"),
+        thing("candlestick", METAL, "to see in the dark"),
         thing("sword", METAL, "to guard the gate"),
         thing("letter", PAPER, "to warn the king"),
         thing("cloak", CLOTH, "to ride through the night"),
@@ -128,7 +148,7 @@ pub(super) const CASTLE: Topic = Topic {
         thing("banner", CLOTH, "to greet the guests"),
         thing("goblet", METAL, "to drink to the queen"),
         thing("lute", WOOD, "to play at the feast"),
-        thing("saddle", CORD, "to ride out"),
+        thing("saddle", LEATHER, "to ride out"),
     ],
     goods: [
         goods("arrow", "arrows", "found"),
@@ -155,6 +175,16 @@ pub(super) const CASTLE: Topic = Topic {
         "The queen was expecting guests.",
         "Somewhere a heavy door fell shut.",
         "A horse stamped on the stones.",
+    ],
+    sights: [
+        "the flags",
+        "the high walls",
+        "the knights",
+        "the ravens",
+        "the suits of armour",
+        "the stained windows",
+        "the moat",
+        "the dragon on the shield",
     ],
     animal: Animal { noun: "raven", went: "flew", bait: "a shiny button" },
 };

@@ -1,6 +1,6 @@
 //! Harbour, mountain, station.
 
-use super::super::words::{CLAY, CLOTH, CORD, METAL, PAPER, WOOD};
+use super::super::words::{CLAY, CLOTH, CORD, LEATHER, METAL, PAPER, WOOD};
 use super::{Animal, Topic, goods, place, thing};
 
 pub(super) const HARBOUR: Topic = Topic {
@@ -40,7 +40,7 @@ pub(super) const HARBOUR: Topic = Topic {
         "painted a boat",
         "unloaded crates",
         "cleaned fish",
-        "watched the waves",
+        "counted the fish",
     ],
     scenery: [
         "The gulls were loud over the water.",
@@ -51,6 +51,16 @@ pub(super) const HARBOUR: Topic = Topic {
         "The fishing boats had just come home.",
         "Far out, a bell rang on the water.",
         "The wind blew from the sea.",
+    ],
+    sights: [
+        "the gulls",
+        "the waves",
+        "the ships",
+        "the fishermen",
+        "the tall masts",
+        "the fog over the bay",
+        "the nets",
+        "the far islands",
     ],
     animal: Animal { noun: "gull", went: "flew", bait: "a small fish" },
 };
@@ -67,7 +77,7 @@ pub(super) const MOUNTAIN: Topic = Topic {
         place("on", "pass", ["beside the path", "under the signpost", "behind a wall"]),
     ],
     things: [
-        thing("rucksack", CORD, "to carry the food"),
+        thing("rucksack", LEATHER, "to carry the food"),
         thing("rope", CORD, "to climb the rock"),
         thing("stick", WOOD, "to walk down the steep path"),
         thing("blanket", CLOTH, "to keep warm at night"),
@@ -81,7 +91,7 @@ pub(super) const MOUNTAIN: Topic = Topic {
     goods: [
         goods("crystal", "crystals", "found"),
         goods("berry", "berries", "picked"),
-        goods("sandwich", "sandwiches", "made"),
+        goods("sandwich", "sandwiches", "bought"),
         goods("pine cone", "pine cones", "collected"),
         goods("nut", "nuts", "found"),
     ],
@@ -104,6 +114,16 @@ pub(super) const MOUNTAIN: Topic = Topic {
         "Cow bells rang in the valley.",
         "Nobody else was on the path.",
     ],
+    sights: [
+        "the peaks",
+        "the valley",
+        "the eagles",
+        "the glacier",
+        "the clouds below",
+        "the wild goats",
+        "the snow",
+        "the tiny village far down",
+    ],
     animal: Animal { noun: "goat", went: "ran", bait: "a handful of salt" },
 };
 
@@ -119,7 +139,7 @@ pub(super) const STATION: Topic = Topic {
         place("in", "engine shed", ["on the coal", "behind a wheel", "under the workbench"]),
     ],
     things: [
-        thing("suitcase", CORD, "to pack for the journey"),
+        thing("suitcase", LEATHER, "to pack for the journey"),
         thing("ticket", PAPER, "to get on the train"),
         thing("watch", METAL, "to see when the train left"),
         thing("parcel", PAPER, "to surprise a friend"),
@@ -155,6 +175,16 @@ pub(super) const STATION: Topic = Topic {
         "A goods train rolled slowly by.",
         "The rails hummed.",
         "A child pressed its nose against a window.",
+    ],
+    sights: [
+        "the trains",
+        "the signals",
+        "the travellers",
+        "the steam",
+        "the big clock",
+        "the rails",
+        "the luggage",
+        "the lights",
     ],
     animal: Animal { noun: "puppy", went: "ran", bait: "a warm pie" },
 };
