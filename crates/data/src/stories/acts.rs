@@ -2,7 +2,7 @@
 
 use super::chooser::Chooser;
 use super::teller::{Cast, Teller, Told};
-use super::world::{Id, Origin, Where};
+use super::world::{Id, Origin, Pool, Where};
 
 impl<C: Chooser> Teller<'_, C> {
     /// Sets the scene: when it is, and that `p` is at `x`.
@@ -128,54 +128,60 @@ impl<C: Chooser> Teller<'_, C> {
         Ok(())
     }
 
-    /// What is left to say: who has what, who has how many, what a day it was.
+    /// What is left to say: who has how many, who has what, what still lies where, what a day it was.
     pub(super) fn epilogue(&mut self, p: Id) -> Told<C> {
         let stock = self.world.stocks.iter().find(|s| s.number > 0).copied();
-        if let Some(stock) = stock {
-            if self.chance(2, 3)? {
-                let cast = Cast { p: stock.person, g: stock.goods, n: stock.number, ..Cast::default() };
-                self.tell(
-                    &cast,
-                    &[
-                        "{p} counted {p:his} {g}: there {n:was} {n}.",
-                        "{p} still had {n:g}.",
-                        "In the end {p} had {n:g}.",
-                        "{p} took {n:g} home.",
-                    ],
-                )?;
-            }
-        }
-        for q in 0..self.world.people.len() {
-            let Some(o) = self.world.held(q) else { continue };
-            if q != p && self.chance(1, 2)? {
-                let cast = Cast { p: q, o, x: self.world.people[q].at.unwrap_or(0), ..Cast::default() };
-                self.tell(&cast, &["{p} kept {o}.", "{o} stayed with {p:name}.", "{p} still had {o:that}."])?;
-            }
-        }
-        let lying =
-            |item: &super::world::Item| item.kind.is_some() && matches!(item.at, Where::Lies(_, Some(_)));
-        if let Some(o) = self.world.items.iter().position(lying) {
-            if self.chance(2, 3)? {
-                let Where::Lies(x, _) = self.world.items[o].at else { unreachable!("just found lying") };
-                let cast = Cast { o, x, ..Cast::default() };
-                self.tell(
-                    &cast,
-                    &["{o} was still {o:spot} {x:in}.", "{o} stayed where it was, {o:spot} {x:in}."],
-                )?;
-            }
-        }
-        if self.world.weather.is_some() && self.chance(1, 2)? {
-            let cast = Cast { p, ..Cast::default() };
+        if let Some(stock) = stock
+            && self.chance(2, 3)?
+        {
+            let cast = Cast { p: stock.person, g: stock.goods, n: stock.number, ..Cast::default() };
             self.tell(
                 &cast,
                 &[
-                    "It had been a (good|long|strange|happy|busy) {a:day}.",
-                    "{p} never forgot that {a:weather} {a:day}.",
-                    "(Tired|Happy), {p} went home.",
-                    "So the {a:day} ended {a:at}.",
+                    "{p} counted {p:his} {g}: there {n:was} {n}.",
+                    "{p} still had {n:g}.",
+                    "In the end {p} had {n:g}.",
+                    "{p} took {n:g} home.",
                 ],
             )?;
         }
+        for q in (0..self.world.people.len()).filter(|&q| q != p) {
+            if let Some(o) = self.world.held(q)
+                && self.world.items[o].pool == Pool::Topic
+                && self.chance(1, 2)?
+            {
+                let cast = Cast { p: q, o, ..Cast::default() };
+                self.tell(&cast, &["{p} kept {o}.", "{o} stayed with {p:name}.", "{p} still had {o:that}."])?;
+            }
+        }
+        let lying = self.world.items.iter().enumerate().find_map(|(o, item)| match item.at {
+            Where::Lies(x, Some(_)) if item.kind.is_some() => Some((o, x)),
+            _ => None,
+        });
+        if let Some((o, x)) = lying
+            && self.chance(2, 3)?
+        {
+            let cast = Cast { o, x, ..Cast::default() };
+            self.tell(
+                &cast,
+                &["{o} was still {o:spot} {x:in}.", "{o} stayed where it was, {o:spot} {x:in}."],
+            )?;
+        }
+        if self.world.weather.is_some() && self.chance(1, 2)? {
+            self.farewell(p)?;
+        }
         Ok(())
+    }
+
+    fn farewell(&mut self, p: Id) -> Told<C> {
+        self.tell(
+            &Cast { p, ..Cast::default() },
+            &[
+                "It had been a (good|long|strange|happy|busy) {a:day}.",
+                "{p} never forgot that {a:weather} {a:day}.",
+                "(Tired|Happy), {p} went home.",
+                "So the {a:day} ended {a:at}.",
+            ],
+        )
     }
 }

@@ -29,7 +29,7 @@ pub(super) trait Chooser {
 pub(super) struct Ledger {
     nats: f64,
     probability: f64,
-    /// (byte offset, nats of the text before it) at each sentence's end.
+    /// (byte offset, nats of the choices made so far) at each sentence's end.
     pub(super) marks: Vec<(usize, f64)>,
 }
 
@@ -38,6 +38,12 @@ impl Ledger {
         Self { nats: 0.0, probability: 1.0, marks: Vec::with_capacity(32) }
     }
 
+    pub(super) fn clear(&mut self) {
+        (self.nats, self.probability) = (0.0, 1.0);
+        self.marks.clear();
+    }
+
+    /// Adds a choice of probability weight/total.
     pub(super) fn pay(&mut self, weight: u32, total: u32) {
         self.probability *= f64::from(weight) / f64::from(total);
         if self.probability < 1e-200 {
@@ -45,11 +51,13 @@ impl Ledger {
         }
     }
 
+    /// Notes how much has been added up where a sentence ends.
     pub(super) fn mark(&mut self, offset: usize) {
         self.settle();
         self.marks.push((offset, self.nats));
     }
 
+    /// The nats of all choices so far.
     pub(super) fn settle(&mut self) -> f64 {
         self.nats -= self.probability.ln();
         self.probability = 1.0;

@@ -1,11 +1,11 @@
 //! What is true when a story ends: the answers to questions about it.
 
-use super::world::{Id, Where, World};
+use super::world::{Id, Pool, Where, World};
 
 /// The state of the world at the end of a story, as far as its text tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Who has which thing.
+    /// Who has which thing, clothes aside.
     pub holders: Vec<Holding>,
     /// Where the things lie that nobody has.
     pub lying: Vec<Position>,
@@ -48,7 +48,7 @@ impl Facts {
     pub(super) fn of(world: &World) -> Self {
         let mut facts = Self::default();
         for item in &world.items {
-            let Some(kind) = item.kind else { continue };
+            let Some(kind) = item.kind.filter(|_| item.pool != Pool::Clothes) else { continue };
             match item.at {
                 Where::With(person) => {
                     let holding = name(world, person).map(|person| Holding { thing: kind.noun, person });

@@ -53,7 +53,7 @@ pub(super) const ZIPF: [u32; 48] = {
 };
 
 /// How a place looks when it is first named; the empty word, most often, says nothing.
-pub(super) const LOOKS: [&str; 6] = ["", "old ", "little ", "big ", "quiet ", "beautiful "];
+pub(super) const LOOKS: [&str; 6] = ["", "old ", "little ", "big ", "quiet ", "lovely "];
 
 pub(super) const LOOK_WEIGHTS: [u32; 6] = [14, 3, 2, 2, 2, 1];
 

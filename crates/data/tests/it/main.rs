@@ -3,6 +3,7 @@
 mod corpus;
 mod order;
 mod store;
+mod stories;
 
 use std::path::Path;
 
