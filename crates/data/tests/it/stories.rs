@@ -105,7 +105,8 @@ fn nobody_gives_what_another_has() {
         let gave = sentences().find(|s| s.contains(" gave the ") && s.contains(" to "))?;
         let (giver, rest) = gave.strip_suffix('.')?.split_once(" gave the ")?;
         let (thing, taker) = rest.split_once(" to ")?;
-        let names = [giver, taker].iter().all(|name| !name.contains(' ') && name.starts_with(char::is_uppercase));
+        let names =
+            [giver, taker].iter().all(|name| !name.contains(' ') && name.starts_with(char::is_uppercase));
         names.then(|| story.text.replace(gave, &format!("{taker} gave the {thing} to {giver}.")))
     });
 }
