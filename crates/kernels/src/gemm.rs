@@ -1,10 +1,12 @@
 //! Matrix products, and the column sums that are a bias gradient.
 
 mod bf16;
-mod blocks;
+mod grid;
 mod machine;
 mod pack;
 mod portable;
+mod product;
+mod scratch;
 mod tile;
 mod vector;
 
@@ -109,7 +111,7 @@ pub fn gemm_on(isa: Isa, precision: Precision, a: Matrix, b: Matrix, c: Out, bia
         return;
     }
     match Machine::of(isa, precision) {
-        Some(machine) => blocks::product((isa, machine), a, b, c, bias),
+        Some(machine) => product::product((isa, machine), a, b, c, bias),
         None => portable::product(precision, a, b, c, bias),
     }
 }

@@ -1,19 +1,20 @@
 //! The innermost loop: a tile of the product that stays in registers over a whole block of K.
 
+use super::pack::Source;
 use super::vector::Vector;
 
 /// Vectors across a full panel of columns.
 pub(super) const PANEL_VECTORS: usize = 2;
 
 /// The most positions of K in one block, and so the length of a row of a packed tile.
-pub(super) const MAX_DEPTH: usize = 256;
+pub(super) const MAX_DEPTH: usize = 512;
 /// Distance of the rows of a tile that was packed along its rows. The extra cache line puts the rows into different sets of the cache.
 pub(super) const ROW_STRIDE: usize = MAX_DEPTH + 16;
 
-/// How a tile of `a` was packed. A step is one position of K, or two where bf16 are multiplied in pairs.
+/// How the elements of a tile of `a` lie. A step is one position of K, or two where bf16 are multiplied in pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// Every row in one piece, rows [`ROW_STRIDE`] apart: what a matrix with contiguous rows packs into by plain copies.
+    /// Every row in one piece: a matrix with contiguous rows in place, or a plain copy of it.
     ByRow,
     /// Every step in one piece, steps one register apart: what a transposed matrix packs into by plain copies.
     ByStep,
@@ -23,8 +24,10 @@ pub(super) enum Layout {
 pub(super) struct Tile {
     /// Steps of the sum.
     pub steps: usize,
-    /// The packed tile of `a`.
+    /// The first element of `a`.
     pub a: *const f32,
+    /// Distance of the rows of `a` in the layout `ByRow`.
+    pub a_stride: usize,
     /// The packed panel of `b`: steps of [`PANEL_VECTORS`] registers.
     pub b: *const f32,
     /// The upper left element of the tile in the product.
@@ -37,6 +40,38 @@ pub(super) struct Tile {
     pub start: Start,
     /// The first of `width` elements to add to every row, or null.
     pub bias: *const f32,
+    /// Part of what the next tile will read.
+    pub ahead: Ahead,
+}
+
+/// Places to prefetch while a tile is computed: in each of the [`PARTS`] of the loop over K, `places` of them.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    first: *const f32,
+    /// Distances of the places of one part, and of the parts.
+    stride: usize,
+    part_stride: usize,
+    places: usize,
+}
+
+impl Ahead {
+    /// The `index`-th of `count` shares of a block of rows of `a`. Places are two cache lines along contiguous rows, and the lines of one
+    /// step of a transposed matrix.
+    pub fn share(source: Option<&Source>, index: usize, count: usize) -> Self {
+        match source {
+            None => Self { first: std::ptr::null(), stride: 0, part_stride: 0, places: 0 },
+            Some(source) if source.depth_stride == 1 => {
+                let lines = index * source.lines / count..(index + 1) * source.lines / count;
+                let first = source.data.wrapping_add(lines.start * source.line_stride);
+                Self { first, stride: source.line_stride, part_stride: 32, places: lines.len() }
+            }
+            Some(source) => {
+                let places = source.depth.div_ceil(count * PARTS);
+                let first = source.data.wrapping_add(index * PARTS * places * source.depth_stride);
+                Self { first, stride: source.depth_stride, part_stride: places * source.depth_stride, places }
+            }
+        }
+    }
 }
 
 /// What a block's sum is added to.
@@ -51,8 +86,10 @@ pub(super) enum Start {
 /// A compiled [`run`].
 pub(super) type Run = unsafe fn(&Tile);
 
-/// Computes a tile of `ROWS` rows and up to `VECTORS` registers of columns, whose elements of `a` for row i and step s lie at
-/// `i·row_stride + s·step_stride` of the layout.
+/// Parts of the loop over K between which prefetches are spread; more than the rows of the tallest tile.
+const PARTS: usize = 16;
+
+/// Computes a tile of `ROWS` rows and up to `VECTORS` registers of columns.
 ///
 /// Each element is one chain of multiply-adds in the order of K, then one addition to `c`, whatever the shape of the tile.
 ///
@@ -63,24 +100,42 @@ pub(super) type Run = unsafe fn(&Tile);
 pub(super) unsafe fn run<V: Vector, const ROWS: usize, const VECTORS: usize, const BY_ROW: bool>(
     tile: &Tile,
 ) {
-    let (row_stride, step_stride) = if BY_ROW { (ROW_STRIDE, 1) } else { (1, V::LANES) };
+    let (row_stride, step_stride) = if BY_ROW { (tile.a_stride, 1) } else { (1, V::LANES) };
     // SAFETY: the caller vouches for the pointers; `first_of` keeps loads and stores at `c` and `bias` within `width`.
     unsafe {
         let mut sums = [[V::zero(); VECTORS]; ROWS];
         let (mut a, mut b) = (tile.a, tile.b);
-        for _ in 0..tile.steps {
-            let mut columns = [V::zero(); VECTORS];
-            for (v, column) in columns.iter_mut().enumerate() {
-                *column = V::load(b.add(v * V::LANES));
+        let mut ahead_of_part = tile.ahead.first;
+        for part in 0..=PARTS {
+            // What comes from far away; prefetched all at once, it would delay the operands.
+            if part < ROWS {
+                let c = tile.c.wrapping_add(part * tile.c_stride);
+                V::prefetch(c);
+                V::prefetch(c.wrapping_add(VECTORS * V::LANES / 2));
+                V::prefetch(c.wrapping_add(VECTORS * V::LANES - 1));
             }
-            for (i, row) in sums.iter_mut().enumerate() {
-                let factor = V::splat(a.add(i * row_stride));
-                for (sum, &column) in row.iter_mut().zip(&columns) {
-                    *sum = sum.add_product(factor, column);
+            let mut ahead = ahead_of_part;
+            for _ in 0..tile.ahead.places {
+                V::prefetch(ahead);
+                V::prefetch(ahead.wrapping_add(16));
+                ahead = ahead.wrapping_add(tile.ahead.stride);
+            }
+            ahead_of_part = ahead_of_part.wrapping_add(tile.ahead.part_stride);
+            let steps = if part < PARTS { tile.steps / PARTS } else { tile.steps % PARTS };
+            for _ in 0..steps {
+                let mut columns = [V::zero(); VECTORS];
+                for (v, column) in columns.iter_mut().enumerate() {
+                    *column = V::load(b.add(v * V::LANES));
                 }
+                for (i, row) in sums.iter_mut().enumerate() {
+                    let factor = V::splat(a.add(i * row_stride));
+                    for (sum, &column) in row.iter_mut().zip(&columns) {
+                        *sum = sum.add_product(factor, column);
+                    }
+                }
+                a = a.add(step_stride);
+                b = b.add(PANEL_VECTORS * V::LANES);
             }
-            a = a.add(step_stride);
-            b = b.add(PANEL_VECTORS * V::LANES);
         }
         // A copy, so that only the copy is indexed by variables and the sums above stay in registers.
         let sums = sums;

@@ -1,0 +1,79 @@
+//! How a product is cut into tasks.
+
+use std::ops::Range;
+
+use super::tile::MAX_DEPTH;
+
+/// Floats of `b` that a task packs at a time: half of a second-level cache of 2 MiB.
+const GROUP: usize = 1 << 18;
+/// The fewest rows for which a group of `b` is worth packing once more.
+const FEW_ROWS: usize = 256;
+/// Tasks a thread, if the product is large enough, so that a thread that is held up can be helped.
+const TASKS_A_THREAD: usize = 4;
+
+/// The cut of a product into blocks of rows, groups of panels of columns, and blocks of K. The result does not depend on it, since no
+/// task has only a part of K.
+pub(super) struct Grid {
+    pub rows: usize,
+    pub columns: usize,
+    pub row_blocks: usize,
+    pub groups: usize,
+    panels: usize,
+    panel_columns: usize,
+    /// Rows of the tallest tile.
+    tile_rows: usize,
+    depth: usize,
+    block_depth: usize,
+}
+
+impl Grid {
+    /// A grid for a product of shape (rows, depth) · (depth, columns).
+    pub fn new(
+        (rows, depth, columns): (usize, usize, usize),
+        (tile_rows, panel_columns): (usize, usize),
+        threads: usize,
+    ) -> Self {
+        let depth_blocks = depth.div_ceil(MAX_DEPTH).max(1);
+        let block_depth = depth.div_ceil(depth_blocks).next_multiple_of(16);
+        let panels = columns.div_ceil(panel_columns);
+        let wanted = if threads > 1 { TASKS_A_THREAD * threads } else { 1 };
+        let row_blocks_at_most = rows.div_ceil(FEW_ROWS);
+        let groups = (panels * panel_columns * block_depth).div_ceil(GROUP).max(1);
+        let mut row_blocks = wanted.div_ceil(groups).min(row_blocks_at_most);
+        let groups = groups.max(wanted.div_ceil(row_blocks)).min(panels);
+        if threads > 1 {
+            let lowest = rows.div_ceil(2 * tile_rows);
+            row_blocks = row_blocks.max(wanted.div_ceil(groups)).min(lowest);
+        }
+        Self { rows, columns, row_blocks, groups, panels, panel_columns, tile_rows, depth, block_depth }
+    }
+
+    /// Blocks of K; one even if K is 0, since the destination is to be written.
+    pub fn depth_blocks(&self) -> usize {
+        self.depth.div_ceil(self.block_depth.max(1)).max(1)
+    }
+
+    pub fn depth_range(&self, block: usize) -> Range<usize> {
+        block * self.block_depth..((block + 1) * self.block_depth).min(self.depth)
+    }
+
+    /// The rows of each tile of a block: nearly equal heights, as a low tile is slow.
+    pub fn tiles(&self, row_block: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+        let rows = part(0..self.rows, row_block, self.row_blocks);
+        let count = rows.len().div_ceil(self.tile_rows);
+        (0..count).map(move |tile| part(rows.clone(), tile, count))
+    }
+
+    /// The columns of each panel of a group.
+    pub fn panels(&self, group: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Clone {
+        let (width, columns) = (self.panel_columns, self.columns);
+        part(0..self.panels, group, self.groups)
+            .map(move |panel| panel * width..((panel + 1) * width).min(columns))
+    }
+}
+
+/// The `index`-th of `count` nearly equal parts of a range.
+fn part(range: Range<usize>, index: usize, count: usize) -> Range<usize> {
+    let at = |index| range.start + index * range.len() / count;
+    at(index)..at(index + 1)
+}
