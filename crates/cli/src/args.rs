@@ -1,25 +1,52 @@
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use tercet_tensor::Precision;
 
 use crate::bench::Bench;
+use crate::{eval, generate, inspect, pretrain, tokenizer};
 
 /// Transformers on CPUs: pretrain, generate, evaluate, inspect.
+///
+/// Without a command: trains a small GPT-2 for about two minutes on stories that it makes up itself.
 #[derive(Debug, Parser)]
 #[command(name = "tercet", version)]
 pub struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Measure this machine, and whole steps on it; prints JSON lines
+    /// Train a model from scratch on text
+    Pretrain(Box<pretrain::Args>),
+    /// Continue text with a model
+    Generate(generate::Args),
+    /// Measure how good a model is
+    #[command(subcommand)]
+    Eval(eval::Eval),
+    /// Train a tokenizer, or use one
+    #[command(subcommand)]
+    Tokenizer(tokenizer::Command),
+    /// Show a model's configuration, parameters, memory and time
+    Inspect(inspect::Args),
+    /// Measure this machine, and whole steps on it; prints lines of JSON
     #[command(subcommand)]
     Bench(Bench),
 }
 
+/// The architectures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arch {
+    /// The decoder of Radford et al. 2019
+    #[default]
+    Gpt2,
+}
+
 /// How matrix products treat their operands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PrecisionArg {
     /// As they are
     #[default]
@@ -45,4 +72,14 @@ impl From<PrecisionArg> for Precision {
             PrecisionArg::Bf16 => Self::Bf16,
         }
     }
+}
+
+/// Ends the process as for any other mistake in the flags.
+pub fn usage(message: &str) -> ! {
+    Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit()
+}
+
+/// How this program was called, so that it can be called again.
+pub fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "tercet".to_owned())
 }

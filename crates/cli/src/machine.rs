@@ -30,8 +30,16 @@ pub fn peak_gflops(precision: Precision, threads: usize) -> f64 {
 
 /// The most memory that this process has held, in MB of 10⁶ bytes; `None` where the system does not tell.
 pub fn peak_rss_mb() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024.0 / 1e6)
+    kib("/proc/self/status", "VmHWM:").map(|kib| kib * 1024.0 / 1e6)
+}
+
+/// Memory that new work can have; `None` where the system does not tell.
+pub fn available_bytes() -> Option<f64> {
+    kib("/proc/meminfo", "MemAvailable:").map(|kib| kib * 1024.0)
+}
+
+fn kib(file: &str, field: &str) -> Option<f64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
+    line.split_whitespace().next()?.parse().ok()
 }

@@ -2,19 +2,41 @@
 
 mod args;
 mod bench;
+mod demo;
 mod error;
+mod eval;
+mod file;
+mod generate;
+mod inspect;
+mod lm_batch;
 mod machine;
+mod model;
+mod output;
+mod pretrain;
+mod random_steps;
+mod sample;
+mod tokenizer;
 
+use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use tercet_train::End;
 
 use args::{Cli, Command};
 use error::Error;
 
+/// What a shell expects of a program that was stopped by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let flags = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&flags).unwrap_or_else(|error| error.exit());
+    match run(cli, &flags) {
+        Ok(End::Interrupted) => ExitCode::from(INTERRUPTED),
+        Ok(_) => ExitCode::SUCCESS,
+        // The reader has seen enough.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -22,8 +44,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<(), Error> {
-    match cli.command {
+fn run(cli: Cli, flags: &ArgMatches) -> Result<End, Error> {
+    let Some(command) = cli.command else { return demo::run() };
+    match command {
+        Command::Pretrain(args) => {
+            let (_, flags) = flags.subcommand().expect("the command that was parsed");
+            return pretrain::run(*args, flags);
+        }
+        Command::Generate(args) => generate::run(&args),
+        Command::Eval(eval) => eval::run(&eval),
+        Command::Tokenizer(command) => tokenizer::run(&command),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Bench(bench) => bench::run(bench),
     }
+    .map(|()| End::Finished)
 }

@@ -3,7 +3,7 @@ use tercet_kernels::{cpu, peak};
 
 use super::rounded;
 use crate::error::Error;
-use crate::machine;
+use crate::{machine, output};
 
 /// Flags of `bench peak`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,5 @@ pub fn run(args: &Args) -> Result<(), Error> {
         line["fma_gflops_bf16"] = json!(rounded(peak::bf16_gflops(threads), 1));
     }
     line["memory_gb_s"] = json!(rounded(peak::memory_gb_s(threads), 1));
-    println!("{line}");
-    Ok(())
+    output::say(&line.to_string())
 }

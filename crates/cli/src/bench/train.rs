@@ -1,18 +1,12 @@
-use std::time::Instant;
-
-use clap::ValueEnum;
 use serde::Serialize;
-use tercet_attention::Batch;
-use tercet_gpt2::{Config, Gpt2LmHead, InitPreset, Preset};
-use tercet_kernels::elementwise::sum_squares;
-use tercet_kernels::optim::{AdamW, adamw};
-use tercet_tensor::ops::Target;
-use tercet_tensor::{Params, Pool, Precision, Rng, Tape};
+use tercet_gpt2::{Config, Preset};
+use tercet_tensor::Precision;
 
 use super::rounded;
-use crate::args::PrecisionArg;
+use crate::args::{Arch, PrecisionArg};
 use crate::error::Error;
-use crate::machine;
+use crate::random_steps::{RandomSteps, median};
+use crate::{machine, output};
 
 /// Steps before the clock starts: they fill the pool and wake the cores.
 const WARM_UP: usize = 2;
@@ -44,13 +38,6 @@ pub struct Args {
     /// Dropout of embeddings, attention and residual branches
     #[arg(long, default_value_t = 0.1)]
     dropout: f32,
-}
-
-/// The architectures that can be measured.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Arch {
-    #[default]
-    Gpt2,
 }
 
 /// The printed line.
@@ -85,14 +72,14 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let threads = machine::start_threads(args.threads)?;
     let precision = Precision::from(args.precision);
     let before = machine::peak_gflops(precision, threads);
-    let mut training = Training::new(&config, args, precision);
+    let mut training = RandomSteps::new(&config, args.batch, args.seq, precision);
     let mut losses = Vec::with_capacity(WARM_UP + args.steps);
     let mut seconds = Vec::with_capacity(args.steps);
     for step in 0..WARM_UP + args.steps {
-        let start = Instant::now();
-        losses.push(training.step());
+        let (loss, time) = training.step();
+        losses.push(loss);
         if step >= WARM_UP {
-            seconds.push(start.elapsed().as_secs_f64());
+            seconds.push(time);
         }
     }
     let peak_rss_mb = machine::peak_rss_mb();
@@ -121,8 +108,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         loss0: losses[0],
         loss_end: losses[losses.len() - 1],
     };
-    println!("{}", serde_json::to_string(&line).expect("a line of figures is plain data"));
-    Ok(())
+    output::say(&serde_json::to_string(&line).expect("figures are plain data"))
 }
 
 fn check(args: &Args, config: &Config) -> Result<(), Error> {
@@ -137,67 +123,4 @@ fn check(args: &Args, config: &Config) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-/// A model that learns one batch of random tokens by heart.
-struct Training {
-    params: Params,
-    model: Gpt2LmHead,
-    pool: Pool,
-    precision: Precision,
-    batch: Batch,
-    targets: Vec<Target>,
-    moments: [Vec<f32>; 2],
-    steps: u64,
-}
-
-impl Training {
-    fn new(config: &Config, args: &Args, precision: Precision) -> Self {
-        let params = Params::new();
-        let model = Gpt2LmHead::new(&params, config, InitPreset::Hf);
-        params.init(0);
-        let mut rng = Rng::new(0);
-        let mut sequence =
-            || (0..args.seq).map(|_| (rng.next_u64() % config.vocab_size as u64) as u32).collect();
-        let sequences: Vec<Vec<u32>> = (0..args.batch).map(|_| sequence()).collect();
-        let batch = Batch::new(&sequences);
-        let weight = 1.0 / (args.batch * (args.seq - 1)) as f32;
-        let rows = (0..batch.ids.len()).filter(|row| (row + 1) % args.seq != 0);
-        let targets = rows.map(|row| Target { row: row as u32, id: batch.ids[row + 1], weight }).collect();
-        let moments = [vec![0.0; params.len()], vec![0.0; params.len()]];
-        Self { params, model, pool: Pool::new(), precision, batch, targets, moments, steps: 0 }
-    }
-
-    /// Forward, backward, clipping to norm 1 and AdamW; gives the loss.
-    fn step(&mut self) -> f32 {
-        self.params.zero_grad();
-        let loss = {
-            let tape = Tape::train_in(&self.pool, self.steps).precision(self.precision);
-            let loss = self.model.loss(&tape, &self.batch, &self.targets).total;
-            tape.backward(&loss);
-            loss.item()
-        };
-        self.steps += 1;
-        let [m, v] = &mut self.moments;
-        self.params.update(|values, grads| {
-            let norm = sum_squares(grads).sqrt();
-            let step = AdamW {
-                lr: 1e-4,
-                beta1: 0.9,
-                beta2: 0.999,
-                eps: 1e-8,
-                weight_decay: 0.01,
-                step: self.steps,
-                grad_scale: (1.0 / (norm + 1e-6)).min(1.0),
-            };
-            adamw(&step, values, grads, m, v);
-        });
-        loss
-    }
-}
-
-fn median(seconds: &mut [f64]) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    let middle = seconds.len() / 2;
-    if seconds.len() % 2 == 1 { seconds[middle] } else { (seconds[middle - 1] + seconds[middle]) / 2.0 }
 }

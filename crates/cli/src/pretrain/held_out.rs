@@ -1,0 +1,111 @@
+use tercet_data::stories::Stories;
+use tercet_data::{Order, View, Windows};
+use tercet_gpt2::Gpt2LmHead;
+use tercet_objectives::{Ragged, causal};
+use tercet_tensor::Pool;
+use tercet_tokenizer::{Special, Tokenizer};
+use tercet_train::Evaluation;
+
+use crate::error::Error;
+use crate::lm_batch::LmBatch;
+
+/// Sequences of one pass.
+const BATCH: usize = 16;
+
+/// Text that training does not see, ready to be predicted.
+pub struct HeldOut {
+    batches: Vec<LmBatch>,
+    pool: Pool,
+    /// Ids to predict.
+    pub targets: usize,
+    /// The least mean loss that any model can have on them, where it is known.
+    pub floor: Option<f64>,
+}
+
+impl HeldOut {
+    /// Windows of `length` predictions from the beginning of a view, until `most` ids are predicted; 0 is no limit.
+    ///
+    /// # Errors
+    /// When the view is too short, or a block of the store is damaged.
+    pub fn of_view(view: &View, length: usize, most: usize) -> Result<Self, Error> {
+        let windows = Windows::new(view.clone(), Order::Sequential { stride: length }, length, BATCH)?;
+        let mut cursor = windows.start(0);
+        let (mut batches, mut targets) = (Vec::new(), 0);
+        while (most == 0 || targets < most)
+            && let Some(batch) = windows.next_batch(&mut cursor)?
+        {
+            let batch = LmBatch::next_token(&batch, causal::Documents::Cross);
+            targets += batch.len();
+            batches.push(batch);
+        }
+        Ok(Self { batches, pool: Pool::new(), targets, floor: None })
+    }
+
+    /// Stories of the generator from number `first` on, each from its beginning to the last sentence that fits into
+    /// `length` ids, until `most` ids are predicted.
+    ///
+    /// A story begins after the separator, so that its first word is predicted as well, and what the generator paid
+    /// for it is exactly what a perfect model would.
+    ///
+    /// # Errors
+    /// When a story cannot be encoded, or none has a sentence that fits.
+    pub fn of_stories(
+        stories: Stories,
+        first: u64,
+        tokenizer: &Tokenizer,
+        separator: u32,
+        length: usize,
+        most: usize,
+    ) -> Result<Self, Error> {
+        let (mut sequences, mut targets, mut nats) = (Vec::new(), 0, 0.0);
+        for index in first..first + 10_000 {
+            if targets >= most {
+                break;
+            }
+            let story = stories.story(index);
+            let mut ids = vec![separator];
+            ids.extend(tokenizer.encode(&story.text, Special::Without)?);
+            ids.push(separator);
+            if ids.len() <= length + 1 {
+                nats += story.nats;
+            } else {
+                let Some((kept, paid)) = last_fitting(&story.nats_at, &story.text, tokenizer, length)? else {
+                    continue;
+                };
+                ids.truncate(kept + 1);
+                nats += paid;
+            }
+            targets += ids.len() - 1;
+            sequences.push(causal::next_token(&Ragged::from_sequences([ids]), causal::Documents::Cross));
+        }
+        if sequences.is_empty() {
+            let expected = "enough tokens for the first sentence of a story".to_owned();
+            return Err(Error::Flag { flag: "seq", expected, found: length.to_string() });
+        }
+        let batches = sequences.chunks(BATCH).map(LmBatch::joined).collect();
+        Ok(Self { batches, pool: Pool::new(), targets, floor: Some(nats / targets as f64) })
+    }
+
+    /// The mean loss of the model.
+    pub fn evaluate(&self, model: &Gpt2LmHead) -> Evaluation {
+        let nats: f64 = self.batches.iter().map(|batch| batch.nats(model, &self.pool)).sum();
+        let loss = nats / self.targets as f64;
+        Evaluation { loss, metrics: [("perplexity".to_owned(), loss.exp())].into() }
+    }
+}
+
+/// The last sentence end that at most `length` ids reach: how many ids, and the nats of the text so far.
+fn last_fitting(
+    ends: &[(usize, f64)],
+    text: &str,
+    tokenizer: &Tokenizer,
+    length: usize,
+) -> Result<Option<(usize, f64)>, Error> {
+    for &(end, nats) in ends.iter().rev() {
+        let ids = tokenizer.encode(&text[..end], Special::Without)?.len();
+        if ids <= length {
+            return Ok(Some((ids, nats)));
+        }
+    }
+    Ok(None)
+}

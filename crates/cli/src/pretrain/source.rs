@@ -1,0 +1,178 @@
+use std::path::{Path, PathBuf};
+
+use tercet_data::stories::Stories;
+use tercet_data::{Corpus, Error as DataError, Piece, Progress, StoreWriter, TokenStore, View};
+use tercet_tokenizer::{Fingerprint, Tokenizer, Training};
+
+use super::held_out::HeldOut;
+use super::run_file::RunFile;
+use crate::error::Error;
+use crate::model::folder_of;
+use crate::output::{Waiting, count};
+
+/// Seed of the generated corpus, which is the same for every run so that losses compare.
+const STORIES_SEED: u64 = 0;
+/// Stories that a tokenizer is trained on.
+const STORIES_FOR_TOKENIZER: u64 = 4000;
+
+/// What a run reads, as ids.
+pub struct Source {
+    /// Makes the ids.
+    pub tokenizer: Tokenizer,
+    /// The text to train on.
+    pub train: View,
+    /// The text to predict.
+    pub held_out: HeldOut,
+    /// What it is, for a person.
+    pub name: String,
+}
+
+impl Source {
+    /// Prepares text and tokenizer as the settings say. `saved` is the tokenizer of a run that goes on.
+    ///
+    /// # Errors
+    /// When something cannot be read or written, or does not fit.
+    pub fn prepare(settings: &RunFile, saved: Option<Tokenizer>) -> Result<Self, Error> {
+        match settings.text.as_slice() {
+            [] => Self::of_stories(settings, saved),
+            [path] if path.extension().is_some_and(|extension| extension == "ids") => {
+                Self::of_store(settings, path, saved)
+            }
+            paths => Self::of_text(settings, paths, saved),
+        }
+    }
+
+    fn of_text(settings: &RunFile, paths: &[PathBuf], saved: Option<Tokenizer>) -> Result<Self, Error> {
+        let corpus = Corpus::open(paths, settings.document_split())?;
+        let text = format!("{:?}", corpus.fingerprint().0);
+        let tokenizer = tokenizer(settings, saved, &text, |training| {
+            let mut waiting = Waiting::new("training the tokenizer");
+            let total = corpus.bytes();
+            Ok(corpus.train_tokenizer(training, move |bytes| waiting.share(bytes, total))?)
+        })?;
+        let store = store_of(settings, &corpus, &tokenizer)?;
+        let mut name = format!("{} bytes of text", count(corpus.bytes()));
+        let (length, most) = (settings.seq, settings.eval_tokens);
+        let (train, held_out) = if settings.held_out_text.is_empty() {
+            let (train, held_out) = store.view().split(settings.held_out)?;
+            (train, HeldOut::of_view(&held_out, length, most)?)
+        } else {
+            let corpus = Corpus::open(&settings.held_out_text, settings.document_split())?;
+            let held_out = store_of(settings, &corpus, &tokenizer)?;
+            (store.view(), HeldOut::of_view(&held_out.view(), length, most)?)
+        };
+        if let [path] = paths {
+            name = path.display().to_string();
+        }
+        Ok(Self { tokenizer, train, held_out, name })
+    }
+
+    fn of_store(settings: &RunFile, path: &Path, saved: Option<Tokenizer>) -> Result<Self, Error> {
+        let store = TokenStore::open(path)?;
+        let given = settings.tokenizer.as_deref().map(Tokenizer::open).transpose()?;
+        let Some(tokenizer) = saved.or(given) else {
+            let expected = "the tokenizer that made the store".to_owned();
+            return Err(Error::Flag { flag: "tokenizer", expected, found: "missing".to_owned() });
+        };
+        store.check_tokenizer(&tokenizer)?;
+        let (train, held_out) = store.view().split(settings.held_out)?;
+        let held_out = HeldOut::of_view(&held_out, settings.seq, settings.eval_tokens)?;
+        Ok(Self { tokenizer, train, held_out, name: path.display().to_string() })
+    }
+
+    fn of_stories(settings: &RunFile, saved: Option<Tokenizer>) -> Result<Self, Error> {
+        let (stories, count) = (Stories::new(STORIES_SEED), settings.stories);
+        let text = format!("stories {STORIES_SEED} {} {}", env!("CARGO_PKG_VERSION"), stories.story(0).text);
+        let tokenizer = tokenizer(settings, saved, &text, |training| {
+            let _waiting = Waiting::new("training the tokenizer");
+            Ok(training.run((0..STORIES_FOR_TOKENIZER).map(|index| stories.story(index).text))?)
+        })?;
+        let Some(separator) = tokenizer.end_of_text() else {
+            let expected = "a tokenizer with an end of text, which the stories need between them".to_owned();
+            return Err(Error::Flag { flag: "tokenizer", expected, found: "one without".to_owned() });
+        };
+        let source = Fingerprint::of(format!("{text} {count}").as_bytes());
+        let path = store_path(settings, &source, &tokenizer);
+        let store = match existing(&path, &tokenizer, source)? {
+            Some(store) => store,
+            None => tell(&path, stories, count, &tokenizer, source, separator)?,
+        };
+        let (length, most) = (settings.seq, settings.eval_tokens.clamp(1, 1 << 22));
+        let held_out = HeldOut::of_stories(stories, count, &tokenizer, separator, length, most)?;
+        Ok(Self { tokenizer, train: store.view(), held_out, name: format!("{count} generated stories") })
+    }
+}
+
+/// The tokenizer of the settings: given, or trained once on this text and kept.
+fn tokenizer(
+    settings: &RunFile,
+    saved: Option<Tokenizer>,
+    text: &str,
+    train: impl FnOnce(&Training) -> Result<Tokenizer, Error>,
+) -> Result<Tokenizer, Error> {
+    if let Some(saved) = saved {
+        return Ok(saved);
+    }
+    if let Some(path) = &settings.tokenizer {
+        return Ok(Tokenizer::open(path)?);
+    }
+    if let Some(model) = &settings.from {
+        return Ok(Tokenizer::open(folder_of(model)?)?);
+    }
+    let training = settings.training();
+    let key = Fingerprint::of(format!("{training:?} {text}").as_bytes());
+    let kept = settings.cache().join(format!("{key}-tokenizer"));
+    if kept.join("tokenizer_config.json").is_file() {
+        return Ok(Tokenizer::open(&kept)?);
+    }
+    let tokenizer = train(&training)?;
+    tokenizer.save(&kept)?;
+    Ok(tokenizer)
+}
+
+fn store_of(settings: &RunFile, corpus: &Corpus, tokenizer: &Tokenizer) -> Result<TokenStore, Error> {
+    let path = store_path(settings, &corpus.fingerprint(), tokenizer);
+    make_folder(&path)?;
+    let mut waiting = Waiting::new("tokenising");
+    // Documents that are whole files of a character-level text need no mark between them.
+    let separator = tokenizer.end_of_text();
+    let progress = |p: Progress| waiting.share(p.bytes, p.total_bytes);
+    Ok(TokenStore::open_or_build(&path, corpus, tokenizer, separator, progress)?)
+}
+
+fn store_path(settings: &RunFile, source: &Fingerprint, tokenizer: &Tokenizer) -> PathBuf {
+    let key = Fingerprint::of(format!("{:?} {:?}", source.0, tokenizer.fingerprint().0).as_bytes());
+    settings.cache().join(format!("{key}.ids"))
+}
+
+fn make_folder(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().expect("a store lies in a folder");
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))
+}
+
+fn existing(path: &Path, tokenizer: &Tokenizer, source: Fingerprint) -> Result<Option<TokenStore>, Error> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let store = TokenStore::open(path)?;
+    let same = store.tokenizer() == tokenizer.fingerprint() && store.source() == source;
+    Ok(same.then_some(store))
+}
+
+/// Writes generated stories into a store.
+fn tell(
+    path: &Path,
+    stories: Stories,
+    count: u64,
+    tokenizer: &Tokenizer,
+    source: Fingerprint,
+    separator: u32,
+) -> Result<TokenStore, Error> {
+    make_folder(path)?;
+    let mut waiting = Waiting::new("telling stories");
+    let piece = |index| Piece { text: stories.story(index).text, ends_document: true, bytes_read: index + 1 };
+    let pieces = (0..count).map(|index| Ok::<_, DataError>(piece(index)));
+    let mut writer = StoreWriter::create(path, tokenizer.vocab_size(), tokenizer.fingerprint(), source)?;
+    writer.push_pieces(pieces, tokenizer, Some(separator), count, |p| waiting.share(p.bytes, count))?;
+    Ok(writer.finish()?)
+}
