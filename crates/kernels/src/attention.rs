@@ -10,6 +10,7 @@
 //! than keys) gets an output of zeros and a log-sum-exp of −∞, and takes no part in any gradient. Rows that belong to
 //! no span get zeros.
 
+mod ahead;
 mod backward;
 mod block;
 mod checks;

@@ -2,11 +2,13 @@
 //! three gradients at once (Dao et al. 2022, algorithm 4). One task is one head of one sequence, so that nothing is
 //! summed across tasks but the bias.
 
+use super::ahead::Ahead;
 use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut, write_scaled};
 use super::lanes::{Job, LANES, Lanes, dispatch};
 use super::product::{Scalars, Vectors, product};
 use super::rows::{Output, Qkv, Rows};
 use super::scratch::{Shared, take, with_scratch};
+use super::shape::Span;
 use crate::Accum;
 use crate::cpu::Isa;
 use std::ops::Range;
@@ -42,6 +44,7 @@ struct Buffers<'a> {
     dv: &'a mut [f32],
     /// The keys for reading by the vector.
     k: Vectors<'a>,
+    ahead: Ahead<8>,
 }
 
 /// A tile of scores.
@@ -63,9 +66,9 @@ impl Backward<'_> {
         let tk = head.span.kv.len();
         let bias = if head.shape.bias.is_some() { Distances::new(head).len } else { 0 };
         let dbias = if self.dbias.is_some() { bias } else { 0 };
-        let (pack, tile, sums) = (head.pack_len(QUERIES), KEYS * QUERIES, tk * padded);
+        let (pack, tile, sums) = (head.pack_len(QUERIES, tk), KEYS * QUERIES, tk * padded);
         let columns = dim * QUERIES;
-        let k = head.pack_len(tk);
+        let k = head.pack_len(tk, head.span.q.len());
         [columns, columns, pack, pack, tile, tile, QUERIES * padded, sums, sums, bias, dbias, k]
     }
 
@@ -90,7 +93,8 @@ impl Job for (Backward<'_>, &mut [f32]) {
         let (tq, tk) = head.lengths();
         let k = head.vectors(&task.qkv.k, head.span.kv.start, tk, k_pack);
         let scores = Scores { p, ds, bias, dbias, distances };
-        let mut buffers = Buffers { q, dy, q_pack, dy_pack, scores, dq, dk, dv, k };
+        let ahead = task.ahead();
+        let mut buffers = Buffers { q, dy, q_pack, dy_pack, scores, dq, dk, dv, k, ahead };
         for first in (0..tq).step_by(QUERIES) {
             match tq - first {
                 count @ ..=LANES => task.block::<L, 1>(l, first, count, &mut buffers),
@@ -126,6 +130,25 @@ impl Backward<'_> {
         }
     }
 
+    /// What the next head needs.
+    fn ahead(&self) -> Ahead<8> {
+        let (head, Qkv { q, k, v }) = (&self.head, &self.qkv);
+        let Span { q: rows, kv } = head.span;
+        let like_y = |data| Rows::contiguous(data, head.shape.width()).place();
+        let [dq, dk, dv] = &self.grads;
+        let regions = [
+            head.next(q.place(), rows),
+            head.next(like_y(self.dy), rows),
+            head.next(like_y(self.output.y), rows),
+            head.next(k.place(), kv),
+            head.next(v.place(), kv),
+            head.next(dq.place(), rows),
+            head.next(dk.place(), kv),
+            head.next(dv.place(), kv),
+        ];
+        Ahead::new(regions, 3 * head.steps(0..rows.len()))
+    }
+
     /// Up to 16·C queries from `first` on, with all keys that they see.
     #[inline(always)]
     fn block<L: Lanes, const C: usize>(&self, l: L, first: usize, count: usize, to: &mut Buffers) {
@@ -149,18 +172,18 @@ impl Backward<'_> {
             let (q, dy) = (Vectors { data: to.q, row: width }, Vectors { data: to.dy, row: width });
             let (k, v) = (head.scalars(&qkv.k, kv_row + tile), head.scalars(&qkv.v, kv_row + tile));
             let Scores { p, ds, .. } = &mut to.scores;
-            product(l, (keys, dim, width), k, q, (p, width, Accum::Set));
-            product(l, (keys, dim, width), v, dy, (ds, width, Accum::Set));
+            product(l, (keys, dim, width), k, q, (p, width, Accum::Set), &mut to.ahead);
+            product(l, (keys, dim, width), v, dy, (ds, width, Accum::Set), &mut to.ahead);
             to.scores.gradients::<L, C>(l, head, first, tile..tile + keys, &queries, drops.as_ref());
             let Scores { p, ds, .. } = &to.scores;
             let by_key = |data| Scalars { data, row: width, col: 1 };
             let (dk, dv) = (&mut to.dk[tile * padded..], &mut to.dv[tile * padded..]);
-            product(l, (keys, count, padded), by_key(p), dy_rows, (dv, padded, Accum::Add));
-            product(l, (keys, count, padded), by_key(ds), q_rows, (dk, padded, Accum::Add));
+            product(l, (keys, count, padded), by_key(p), dy_rows, (dv, padded, Accum::Add), &mut to.ahead);
+            product(l, (keys, count, padded), by_key(ds), q_rows, (dk, padded, Accum::Add), &mut to.ahead);
             let by_query = Scalars { data: ds, row: 1, col: width };
             let k = Vectors { data: &to.k.data[tile * to.k.row..], row: to.k.row };
             let accum = if tile == 0 { Accum::Set } else { Accum::Add };
-            product(l, (count, keys, padded), by_query, k, (to.dq, padded, accum));
+            product(l, (count, keys, padded), by_query, k, (to.dq, padded, accum), &mut to.ahead);
         }
         self.write(l, 0, row..row + count, head.shape.scale, to.dq);
     }

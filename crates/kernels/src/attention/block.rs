@@ -1,14 +1,18 @@
 //! What forward and backward share: a block of up to 32 queries of one head, side by side in vectors.
 
+use super::ahead::{Place, Region};
 use super::lanes::{LANES, Lanes};
 use super::product::{Scalars, Vectors};
 use super::rows::Rows;
 use super::shape::{Mask, Shape, Span};
+use std::ops::Range;
 
 /// Vectors of queries in a full block.
 pub(super) const VECTORS: usize = 2;
 /// Queries of a full block.
 pub(super) const QUERIES: usize = VECTORS * LANES;
+/// Rows that are read by at least so many others are copied together: in place they fall on few sets of the cache.
+const REUSED: usize = 192;
 
 /// One head of one sequence.
 #[derive(Clone, Copy)]
@@ -56,8 +60,8 @@ impl<'a> Head<'a> {
         self.shape.head_dim.next_multiple_of(LANES)
     }
 
-    /// Rows `first .. first + count` for reading by the vector: in place where a head is whole vectors, else copied to
-    /// `pack` and padded with zeros.
+    /// Rows `first .. first + count` for reading by the vector: copied to `pack` and padded with zeros, or in place where
+    /// `pack` is empty.
     pub(super) fn vectors<'p>(
         &self,
         rows: &Rows<'a>,
@@ -69,8 +73,9 @@ impl<'a> Head<'a> {
         'a: 'p,
     {
         let (dim, padded) = (self.shape.head_dim, self.padded_dim());
-        if dim == padded && count > 0 {
-            return Vectors { data: self.tail(rows, first), row: rows.stride };
+        if pack.is_empty() {
+            let data = if count > 0 { self.tail(rows, first) } else { &[] };
+            return Vectors { data, row: rows.stride };
         }
         for (i, to) in pack.chunks_exact_mut(padded).take(count).enumerate() {
             let (head, tail) = to.split_at_mut(dim);
@@ -80,9 +85,31 @@ impl<'a> Head<'a> {
         Vectors { data: pack, row: padded }
     }
 
-    /// Numbers that [`vectors`](Self::vectors) needs for `count` rows.
-    pub(super) fn pack_len(&self, count: usize) -> usize {
-        if self.padded_dim() == self.shape.head_dim { 0 } else { count * self.padded_dim() }
+    /// What the next task, the next head or the next sequence's first, will touch of `rows`.
+    pub(super) fn next(&self, place: Place, rows: &Range<usize>) -> Region {
+        let (dim, width) = (self.shape.head_dim, self.shape.width());
+        if self.head + 1 < self.shape.heads {
+            Region::new(place, rows, (self.head + 1) * dim, dim, width)
+        } else {
+            Region::new(place, &(rows.end..rows.end + rows.len()), 0, dim, width)
+        }
+    }
+
+    /// Register tiles of the two products of the forward with some queries, roughly.
+    pub(super) fn steps(&self, queries: Range<usize>) -> usize {
+        let end = queries.end;
+        let per_block = |first: usize| {
+            let (count, seen) = (QUERIES.min(end - first), self.visible(end.min(first + QUERIES) - 1));
+            seen.div_ceil(8) + count.div_ceil(8) * self.padded_dim().div_ceil(QUERIES)
+        };
+        queries.step_by(QUERIES).map(per_block).sum()
+    }
+
+    /// Numbers that [`vectors`](Self::vectors) needs for `count` rows that `readers` others read: none where a head is
+    /// whole vectors and copying would not pay.
+    pub(super) fn pack_len(&self, count: usize, readers: usize) -> usize {
+        let in_place = self.padded_dim() == self.shape.head_dim && readers < REUSED;
+        if in_place { 0 } else { count * self.padded_dim() }
     }
 
     /// Writes `count` rows from `first` on as the columns of `to` (head_dim, 16·C), times `scale`, and zeros after them.

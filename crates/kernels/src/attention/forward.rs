@@ -2,6 +2,7 @@
 //! (Dao et al. 2022, algorithm 1). Scores are held transposed, one vector lane a query, so that maxima and sums are
 //! taken down columns.
 
+use super::ahead::Ahead;
 use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut, write_scaled};
 use super::lanes::{Job, LANES, Lanes, dispatch};
 use super::product::{Scalars, Vectors, product};
@@ -38,6 +39,7 @@ struct Buffers<'a> {
     distances: Distances,
     /// The values of all visible keys.
     v: Vectors<'a>,
+    ahead: Ahead<4>,
 }
 
 impl Forward<'_> {
@@ -45,7 +47,7 @@ impl Forward<'_> {
     fn lens(&self) -> [usize; 5] {
         let (head, padded) = (&self.head, self.head.padded_dim());
         let bias = if head.shape.bias.is_some() { Distances::new(head).len } else { 0 };
-        let values = head.pack_len(self.seen());
+        let values = head.pack_len(self.seen(), self.queries.len());
         [head.shape.head_dim * QUERIES, KEYS * QUERIES, QUERIES * padded, bias, values]
     }
 
@@ -69,7 +71,7 @@ impl Job for (Forward<'_>, &mut [f32]) {
         let distances = Distances::new(head);
         distances.unroll(head, bias);
         let v = head.vectors(&task.qkv.v, head.span.kv.start, task.seen(), pack);
-        let mut buffers = Buffers { q, s, y, bias, distances, v };
+        let mut buffers = Buffers { q, s, y, bias, distances, v, ahead: task.ahead() };
         for first in task.queries.clone().step_by(QUERIES) {
             match task.queries.end - first {
                 count @ ..=LANES => task.block::<L, 1>(l, first, count, &mut buffers),
@@ -80,6 +82,20 @@ impl Job for (Forward<'_>, &mut [f32]) {
 }
 
 impl Forward<'_> {
+    /// What the same queries of the next head need.
+    fn ahead(&self) -> Ahead<4> {
+        let (head, Qkv { q, k, v }) = (&self.head, &self.qkv);
+        let rows = head.span.q.start + self.queries.start..head.span.q.start + self.queries.end;
+        let kv = &head.span.kv;
+        let regions = [
+            head.next(q.place(), &rows),
+            head.next(k.place(), kv),
+            head.next(v.place(), kv),
+            head.next(self.y.place(), &rows),
+        ];
+        Ahead::new(regions, head.steps(self.queries.clone()))
+    }
+
     /// Up to 16·C queries from `first` on.
     #[inline(always)]
     fn block<L: Lanes, const C: usize>(&self, l: L, first: usize, count: usize, to: &mut Buffers) {
@@ -93,7 +109,7 @@ impl Forward<'_> {
             let keys = tile..seen.min(tile + KEYS);
             let k = head.scalars(&self.qkv.k, head.span.kv.start + tile);
             let q = Vectors { data: to.q, row: width };
-            product(l, (keys.len(), dim, width), k, q, (to.s, width, Accum::Set));
+            product(l, (keys.len(), dim, width), k, q, (to.s, width, Accum::Set), &mut to.ahead);
             let shrink = columns.softmax(l, head, first, keys.clone(), to, drops.as_ref());
             if tile > 0 {
                 scale_rows(l, to.y, padded, &shrink.as_flattened()[..count]);
@@ -101,7 +117,7 @@ impl Forward<'_> {
             let p = Scalars { data: to.s, row: 1, col: width };
             let v = Vectors { data: &to.v.data[tile * to.v.row..], row: to.v.row };
             let accum = if tile == 0 { Accum::Set } else { Accum::Add };
-            product(l, (count, keys.len(), padded), p, v, (to.y, padded, accum));
+            product(l, (count, keys.len(), padded), p, v, (to.y, padded, accum), &mut to.ahead);
         }
         let kept_scale = drops.map_or(1.0, |drops| drops.scale);
         let (mut max, mut sum) = ([[0.0; LANES]; C], [[0.0; LANES]; C]);

@@ -1,5 +1,6 @@
 //! Small matrix products on tiles in cache: the five products of attention are one loop with other strides.
 
+use super::ahead::Step;
 use super::lanes::{LANES, Lanes};
 use crate::Accum;
 
@@ -20,7 +21,7 @@ pub(super) struct Vectors<'a> {
 
 /// c (rows, cols) = a (rows, depth) · b (depth, cols), or c +=; row r of `c` begins at `c[r·c_row]`.
 ///
-/// An element's sum runs over the depth in order, so its bits depend neither on the tile it lies in nor on `rows`.
+/// `ahead` takes a step with each register tile. An element's sum runs over the depth in order, so its bits depend neither on the tile it lies in nor on `rows`.
 ///
 /// # Panics
 /// When `cols` is no multiple of 16, or an operand ends before its last element.
@@ -31,6 +32,7 @@ pub(super) fn product<L: Lanes>(
     a: Scalars,
     b: Vectors,
     (c, c_row, accum): (&mut [f32], usize, Accum),
+    ahead: &mut impl Step,
 ) {
     if rows == 0 || cols == 0 {
         return;
@@ -50,6 +52,7 @@ pub(super) fn product<L: Lanes>(
         let mut row = 0;
         while row < rows {
             let count = rows - row;
+            ahead.step();
             // SAFETY: the tile covers rows row.. and columns col.. inside (rows, cols), which the assertion above has
             // found inside all three operands.
             unsafe {

@@ -1,5 +1,7 @@
 //! Strided views of packed buffers.
 
+use super::ahead::Place;
+
 /// Rows to read: row r is the `heads·head_dim` numbers from `data[r·stride + offset]` on.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a, T = f32> {
@@ -21,6 +23,14 @@ impl<'a, T> Rows<'a, T> {
     #[inline(always)]
     pub(super) fn head(&self, row: usize, head: usize, dim: usize) -> &'a [T] {
         &self.data[row * self.stride + self.offset + head * dim..][..dim]
+    }
+}
+
+impl Rows<'_> {
+    /// Where it lies.
+    pub(super) fn place(&self) -> Place {
+        let at = self.data.as_ptr().wrapping_add(self.offset);
+        Place { at, stride: self.stride, rows: self.data.len() / self.stride }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Working memory that each thread keeps, and destinations that tasks share.
 
+use super::ahead::Place;
 use super::rows::{Grads, RowsMut};
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -78,5 +79,13 @@ impl<'a, T: Copy> Shared<'a, T> {
         assert!(first + width <= self.len, "{width} numbers from {first} on, in a buffer of {}", self.len);
         // SAFETY: inside the buffer by the assertion, which is borrowed for 'a; the caller answers for exclusiveness.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(first), width) }
+    }
+}
+
+impl Shared<'_> {
+    /// Where it lies.
+    pub(super) fn place(&self) -> Place {
+        let at = self.data.wrapping_add(self.offset).cast_const();
+        Place { at, stride: self.stride, rows: self.len / self.stride }
     }
 }
