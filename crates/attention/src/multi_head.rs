@@ -31,7 +31,12 @@ impl MultiHead {
     /// cache.
     pub fn apply(&self, qkv: Qkv<'_>, sequences: &Sequences) -> Tensor {
         let rows = parts(qkv)[0].1.rows();
-        assert_eq!(rows, sequences.rows(), "attention over {rows} rows for sequences of {}", sequences.rows());
+        assert_eq!(
+            rows,
+            sequences.rows(),
+            "attention over {rows} rows for sequences of {}",
+            sequences.rows()
+        );
         match sequences.past() {
             None => ops::attention(qkv, sequences.spans(), &self.spec, None),
             Some(past) => self.continued(qkv, sequences, past),

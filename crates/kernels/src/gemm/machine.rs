@@ -149,3 +149,37 @@ macro_rules! machine {
 machine!(avx512, Zmm<1>, "avx512f", [1 2 3 4 5 6 7 8 9 10 11 12 13 14], EXACT: Exact, ROUNDED: Rounded);
 machine!(avx512_bf16, Zmm<2>, "avx512f,avx512bf16", [1 2 3 4 5 6 7 8 9 10 11 12 13 14], PAIRS: Pairs);
 machine!(avx2, Ymm, "avx2,fma", [1 2 3 4 5 6], EXACT: Exact, ROUNDED: Rounded);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::{Matrix, product::product};
+    use crate::{Out, cpu};
+
+    #[test]
+    fn pairs_of_bf16_give_what_rounded_operands_give() {
+        if !cpu::has_bf16_dot() {
+            println!("skipped: this processor multiplies no pairs of bf16");
+            return;
+        }
+        for (m, k, n) in [(1, 1, 1), (14, 16, 32), (29, 77, 47), (130, 1031, 70)] {
+            let wave = |len: usize, step: f32| (0..len).map(|i| (i as f32 * step).sin()).collect::<Vec<_>>();
+            let (a, b, old) = (wave(m * k, 0.7), wave(k * n, 1.3), wave(m * n, 0.1));
+            for (left, right) in [
+                (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
+                (Matrix::new(&a, k, m).t(), Matrix::new(&b, n, k).t()),
+            ] {
+                let run = |machine| {
+                    let mut c = old.clone();
+                    product((Isa::Avx512, machine), left, right, Out::add(&mut c), Some(&old[..n]));
+                    c
+                };
+                let (pairs, rounded) = (run(&avx512_bf16::PAIRS), run(&avx512::ROUNDED));
+                for (pair, rounded) in pairs.iter().zip(&rounded) {
+                    let tolerance = 2e-6 * (k as f32).sqrt();
+                    assert!((pair - rounded).abs() <= tolerance, "({m}, {k}, {n}): {pair} and {rounded}");
+                }
+            }
+        }
+    }
+}
