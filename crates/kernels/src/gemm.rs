@@ -16,6 +16,9 @@ use self::machine::Machine;
 use crate::cpu::{self, Isa};
 use crate::{Accum, Out};
 
+/// Multiply-adds below which one thread is faster than waking another.
+const SERIAL: usize = 1 << 19;
+
 /// In what form the operands of a product are multiplied; sums are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
@@ -95,12 +98,30 @@ pub fn gemm(precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[f
     gemm_on(cpu::isa(), precision, a, b, c, bias);
 }
 
+/// [`gemm`] on this thread alone, for callers that have divided their work between threads already.
+pub(crate) fn gemm_serial(precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[f32]>) {
+    dispatch(cpu::isa(), 1, precision, a, b, c, bias);
+}
+
 /// [`gemm`] on an instruction set of the caller's choice, for comparisons.
 ///
 /// # Panics
 ///
 /// As [`gemm`], and if the processor lacks `isa`.
 pub fn gemm_on(isa: Isa, precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[f32]>) {
+    let threads = if a.rows * b.cols * a.cols < SERIAL { 1 } else { rayon::current_num_threads() };
+    dispatch(isa, threads, precision, a, b, c, bias);
+}
+
+fn dispatch(
+    isa: Isa,
+    threads: usize,
+    precision: Precision,
+    a: Matrix,
+    b: Matrix,
+    c: Out,
+    bias: Option<&[f32]>,
+) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     assert!(b.rows == k, "a ({m}, {k}) times b ({}, {n}): the inner sizes differ", b.rows);
     assert!(c.data.len() == m * n, "({m}, {k}) · ({k}, {n}) does not fit into {} elements", c.data.len());
@@ -111,7 +132,7 @@ pub fn gemm_on(isa: Isa, precision: Precision, a: Matrix, b: Matrix, c: Out, bia
         return;
     }
     match Machine::of(isa, precision) {
-        Some(machine) => product::product((isa, machine), a, b, c, bias),
+        Some(machine) => product::product((isa, machine), threads, a, b, c, bias),
         None => portable::product(precision, a, b, c, bias),
     }
 }

@@ -14,6 +14,7 @@ pub mod norm;
 pub mod optim;
 pub mod peak;
 pub mod softmax;
+pub mod vocabulary;
 
 /// Whether a kernel overwrites its destination or adds to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,9 +17,6 @@ use super::{Destination, Matrix};
 use crate::cpu::Isa;
 use crate::{Accum, Out};
 
-/// Multiply-adds below which one thread is faster than waking another.
-const SERIAL: usize = 1 << 19;
-
 /// A product that is being computed.
 struct Product<'a> {
     isa: Isa,
@@ -36,13 +33,13 @@ struct Product<'a> {
 /// `c = a·b + bias`. The shapes were checked, and `c` has at least one element.
 pub(super) fn product(
     (isa, machine): (Isa, &'static Machine),
+    threads: usize,
     a: Matrix,
     b: Matrix,
     c: Out,
     bias: Option<&[f32]>,
 ) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
-    let threads = if m * n * k < SERIAL { 1 } else { rayon::current_num_threads() };
     let grid = Grid::new((m, k, n), (machine.tile_rows, machine.panel_columns()), threads);
     let tasks = grid.row_blocks * grid.groups;
     let layout = if a.col_stride == 1 { Layout::ByRow } else { Layout::ByStep };

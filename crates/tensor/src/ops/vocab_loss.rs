@@ -1,15 +1,16 @@
-use tercet_kernels::gemm::{Matrix, Precision, gemm};
-use tercet_kernels::{Out, elementwise, embedding, gemm, loss};
+use tercet_kernels::gemm::{self, Matrix, Precision, gemm};
+use tercet_kernels::vocabulary::{Gradients, Vocabulary};
+use tercet_kernels::{Accum, Out, elementwise, embedding, loss};
 
 use crate::buffer::{Buffer, Pool};
 use crate::op::{Op, Wrt};
 use crate::tensor::Tensor;
 use crate::value::Value;
 
-/// Floats of logits that exist at once. The chunks depend on the vocabulary alone, never on the number of threads.
-const CHUNK_FLOATS: usize = 1 << 24;
-/// Rows of a chunk are a multiple of this, so that the products run on whole tiles.
-const CHUNK_ROWS: usize = 64;
+/// Floats of logits that exist at once. The chunks depend on the shapes alone, never on the number of threads.
+const CHUNK_FLOATS: usize = 1 << 25;
+/// From this many tokens on the vocabulary is worked through in blocks that stay in the cache.
+const BLOCKED: usize = 4096;
 
 /// What one row of hidden states should predict.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,8 +43,8 @@ pub struct VocabLoss {
 /// The cross-entropy of `hidden` (N, C) against targets from a vocabulary with embeddings `table` (V, C):
 /// `Σₜ wₜ·(logsumexp(hᵣ·Eᵀ + bias) − (hᵣ·Eᵀ + bias)[id])`.
 ///
-/// The logits (targets, V) never exist as a whole: they are made, turned into their own gradient and used up in
-/// chunks of rows, forward and backward at once; only rows that have a target are computed.
+/// The logits of a whole batch never exist: they are made, turned into their own gradient and used up in chunks of
+/// rows, forward and backward at once; only rows that have a target are computed.
 ///
 /// # Panics
 /// When a shape does not fit, a target names a row or id that is not there, or there is no target.
@@ -75,7 +76,7 @@ pub fn vocab_loss(
     let mut grads = ChunkGrads {
         dhidden: tape.pool().take(targets.len() * width),
         dtable: tape.pool().take(vocab * width),
-        dbias: bias.map(|b| tape.pool().zeros(b.len())),
+        dbias: bias.map(|b| tape.pool().take(b.len())),
     };
     chunks.losses_and_gradients(h, targets, &mut nll, &mut grads);
     let total = Value::new(&[], vec![weighted(&nll, targets)]);
@@ -106,8 +107,10 @@ struct ChunkGrads {
 }
 
 impl Chunks<'_> {
-    fn chunk_rows(&self) -> usize {
-        (CHUNK_FLOATS / self.table.rows()).next_multiple_of(CHUNK_ROWS)
+    /// Rows of a chunk: as few chunks as the limit allows, of nearly the same height.
+    fn rows(&self, rows: usize) -> usize {
+        let chunks = (rows * self.table.rows()).div_ceil(CHUNK_FLOATS);
+        rows.div_ceil(chunks.max(1)).max(1)
     }
 
     fn table(&self) -> Matrix<'_> {
@@ -123,7 +126,7 @@ impl Chunks<'_> {
     }
 
     fn losses(&self, h: &[f32], targets: &[Target], nll: &mut [f32]) {
-        let (rows, width, vocab) = (self.chunk_rows(), self.table.cols(), self.table.rows());
+        let (rows, width, vocab) = (self.rows(targets.len()), self.table.cols(), self.table.rows());
         let chunks = h.chunks(rows * width).zip(targets.chunks(rows)).zip(nll.chunks_mut(rows));
         for ((h, targets), nll) in chunks {
             let ids: Vec<u32> = targets.iter().map(|t| t.id).collect();
@@ -134,23 +137,45 @@ impl Chunks<'_> {
     }
 
     fn losses_and_gradients(&self, h: &[f32], targets: &[Target], nll: &mut [f32], grads: &mut ChunkGrads) {
-        let (rows, width, vocab) = (self.chunk_rows(), self.table.cols(), self.table.rows());
-        let mut first = true;
+        let (rows, width) = (self.rows(targets.len()), self.table.cols());
+        let mut accum = Accum::Set;
         let chunks = h.chunks(rows * width).zip(targets.chunks(rows)).zip(nll.chunks_mut(rows));
-        for (((h, targets), nll), dh) in chunks.zip(grads.dhidden.chunks_mut(rows * width)) {
-            let mut logits = self.logits(h);
+        for (((h, targets), nll), dhidden) in chunks.zip(grads.dhidden.chunks_mut(rows * width)) {
             let ids: Vec<u32> = targets.iter().map(|t| t.id).collect();
             let weights: Vec<f32> = targets.iter().map(|t| t.weight).collect();
-            let LossTerms { label_smoothing, z_loss } = self.terms;
-            loss::cross_entropy_rows(&mut logits, vocab, &ids, &weights, label_smoothing, z_loss, nll);
-            let dlogits = Matrix::new(&logits, targets.len(), vocab);
-            gemm(self.precision, dlogits, self.table(), Out::set(dh), None);
-            let dtable = if first { Out::set(&mut grads.dtable) } else { Out::add(&mut grads.dtable) };
-            gemm(self.precision, dlogits.t(), Matrix::new(h, targets.len(), width), dtable, None);
-            if let Some(dbias) = &mut grads.dbias {
-                gemm::column_sums(&logits, vocab, Out::add(dbias));
+            let chunk = Vocabulary {
+                hidden: h,
+                table: self.table,
+                bias: self.bias.map(|b| &b[..]),
+                width,
+                targets: &ids,
+                weights: &weights,
+                smoothing: self.terms.label_smoothing,
+                z_loss: self.terms.z_loss,
+                precision: self.precision,
+            };
+            let table = Out { data: &mut grads.dtable, accum };
+            let bias = grads.dbias.as_mut().map(|data| Out { data, accum });
+            let gradients = Gradients { hidden: dhidden, table, bias };
+            if self.table.rows() >= BLOCKED {
+                chunk.loss_and_gradients(&mut self.pool.take(chunk.scratch()), nll, gradients);
+            } else {
+                self.whole_rows(&chunk, nll, gradients);
             }
-            first = false;
+            accum = Accum::Add;
+        }
+    }
+
+    /// The plain equations over whole rows of logits, for a vocabulary so small that they stay in the cache anyhow.
+    fn whole_rows(&self, v: &Vocabulary<'_>, nll: &mut [f32], grads: Gradients<'_>) {
+        let (rows, vocab) = (v.targets.len(), self.table.rows());
+        let mut logits = self.logits(v.hidden);
+        loss::cross_entropy_rows(&mut logits, vocab, v.targets, v.weights, v.smoothing, v.z_loss, nll);
+        let dlogits = Matrix::new(&logits, rows, vocab);
+        gemm(self.precision, dlogits, self.table(), Out::set(grads.hidden), None);
+        gemm(self.precision, dlogits.t(), Matrix::new(v.hidden, rows, v.width), grads.table, None);
+        if let Some(bias) = grads.bias {
+            gemm::column_sums(&logits, vocab, bias);
         }
     }
 }
