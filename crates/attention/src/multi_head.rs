@@ -1,5 +1,5 @@
 use tercet_tensor::Tensor;
-use tercet_tensor::kernels::attention::{self as kernel, Rows, Shape};
+use tercet_tensor::kernels::attention::{self as kernel, Bias, Rows, Shape};
 use tercet_tensor::ops::{self, AttentionSpec};
 
 use crate::sequences::{Past, Sequences};
@@ -15,16 +15,24 @@ pub struct MultiHead {
     spec: AttentionSpec,
     /// Number of the layer: its place in a cache.
     layer: usize,
+    /// Scores by distance, (heads, 2·max + 1).
+    bias: Option<Tensor>,
 }
 
 impl MultiHead {
     /// `heads` heads in layer number `layer`, scores multiplied by `scale`, weights dropped with probability `dropout`
     /// while training.
     pub fn new(layer: usize, heads: usize, scale: f32, mask: Mask, dropout: f32) -> Self {
-        Self { spec: AttentionSpec { heads, scale, mask, dropout }, layer }
+        Self { spec: AttentionSpec { heads, scale, mask, dropout }, layer, bias: None }
     }
 
-    /// Attention within each sequence, (N, C).
+    /// These heads for one pass, with `bias` (heads, 2·max + 1) added to the scores: column d + max is for keys that
+    /// stand d after the query, and the outermost columns serve all distances beyond (Raffel et al. 2020, section 2.1).
+    pub fn biased(&self, bias: &Tensor) -> Self {
+        Self { bias: Some(bias.clone()), ..self.clone() }
+    }
+
+    /// Attention within each sequence, or from each sequence to the one it reads ([`Sequences::reading`]): (N, C).
     ///
     /// # Panics
     /// When the heads do not divide the width, the rows are not those of `sequences`, or a tape that records meets a
@@ -38,12 +46,12 @@ impl MultiHead {
             sequences.rows()
         );
         match sequences.past() {
-            None => ops::attention(qkv, sequences.spans(), &self.spec, None),
+            None => ops::attention(qkv, sequences.spans(), &self.spec, self.bias.as_ref()),
             Some(past) => self.continued(qkv, sequences, past),
         }
     }
 
-    /// The probabilities (heads, T, T) of each sequence, before dropout; held whole, for inspection alone.
+    /// The probabilities (heads, Tq, Tk) of each sequence, before dropout; held whole, for inspection alone.
     pub fn probabilities(&self, qkv: Qkv<'_>, sequences: &Sequences) -> Vec<Vec<f32>> {
         let [(q, _), (k, _), _] = parts(qkv);
         let shape = self.shape(width(qkv));
@@ -72,7 +80,8 @@ impl MultiHead {
 
     fn shape(&self, width: usize) -> Shape<'_> {
         let AttentionSpec { heads, scale, mask, .. } = self.spec;
-        Shape { heads, head_dim: width / heads, scale, mask, dropout: None, bias: None }
+        let bias = self.bias.as_ref().map(|b| Bias { table: b, max_distance: b.cols() / 2 });
+        Shape { heads, head_dim: width / heads, scale, mask, dropout: None, bias }
     }
 }
 

@@ -41,6 +41,22 @@ impl Sequences {
         Self { ranges, spans, past: Some(Past { cache: cache.clone(), slots }) }
     }
 
+    /// The same rows, to attend to the rows of `sources` rather than to themselves: sequence i reads sequence `which[i]`
+    /// of them. For training that is its own number; in generation several sequences may read the same one.
+    ///
+    /// # Panics
+    /// When `which` does not name one source for each sequence, or names one that is not there.
+    pub fn reading(&self, sources: &Sequences, which: &[usize]) -> Self {
+        assert_eq!(which.len(), self.len(), "{} sources for {} sequences", which.len(), self.len());
+        let source = |i: &usize| {
+            let ranges = sources.ranges();
+            ranges.get(*i).unwrap_or_else(|| panic!("source {i} of {}", ranges.len())).clone()
+        };
+        let spans =
+            self.ranges.iter().zip(which).map(|(q, i)| Span { q: q.clone(), kv: source(i) }).collect();
+        Self { ranges: Arc::clone(&self.ranges), spans, past: None }
+    }
+
     /// Number of sequences.
     pub fn len(&self) -> usize {
         self.ranges.len()

@@ -216,24 +216,32 @@ impl Case {
         }
     }
 
-    /// Compares attention probabilities (heads, Tq, Tk) of each sequence with `out.NAME` (B, heads, T, T), at the real
+    /// Compares attention probabilities (heads, T, T) of each sequence with `out.NAME` (B, heads, T, T), at the real
     /// positions.
     ///
     /// # Panics
     /// When one is too far off.
     pub fn compare_attentions(&self, name: &str, found: &[Vec<f32>], padded: &Padded) {
+        self.compare_cross_attentions(name, found, padded, padded);
+    }
+
+    /// Compares attention probabilities (heads, Tq, Tk) of each sequence with `out.NAME` (B, heads, Tq, Tk), at the real
+    /// positions of queries and keys.
+    ///
+    /// # Panics
+    /// When one is too far off.
+    pub fn compare_cross_attentions(&self, name: &str, found: &[Vec<f32>], queries: &Padded, keys: &Padded) {
         let expected = self.output(name);
-        let [_, heads, length, _] = expected.shape[..] else {
-            panic!("{name} of shape {:?}", expected.shape)
+        let [_, heads, tq, tk] = expected.shape[..] else { panic!("{name} of shape {:?}", expected.shape) };
+        let real = |padded: &Padded, b: usize, length: usize| -> Vec<usize> {
+            let inside = padded.rows().iter().filter(|at| **at / length == b);
+            inside.map(|at| at % length).collect()
         };
         for (b, found) in found.iter().enumerate() {
-            let inside = |at: &&usize| **at / length == b;
-            let real: Vec<usize> = padded.rows().iter().filter(inside).map(|at| at % length).collect();
-            let at =
-                |h: usize, i: usize, j: usize| expected.data[((b * heads + h) * length + i) * length + j];
-            let (real, at) = (&real, &at);
+            let (queries, keys) = (&real(queries, b, tq), &real(keys, b, tk));
+            let at = |h: usize, i: usize, j: usize| expected.data[((b * heads + h) * tq + i) * tk + j];
             let pairs = (0..heads)
-                .flat_map(|h| real.iter().flat_map(move |&i| real.iter().map(move |&j| at(h, i, j))));
+                .flat_map(|h| queries.iter().flat_map(move |&i| keys.iter().map(move |&j| at(h, i, j))));
             self.compare(name, found, &Array::flat(pairs.collect()), None);
         }
     }

@@ -5,13 +5,14 @@ use serde_json::Value;
 use super::File;
 
 /// The arrows of ARCHITECTURE.md: a crate, and the crates of the workspace that it may use.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("kernels", &[]),
     ("tensor", &["kernels"]),
     ("nn", &["tensor"]),
     ("attention", &["nn", "tensor"]),
     ("bert", &["attention", "nn", "tensor"]),
     ("gpt2", &["attention", "nn", "tensor"]),
+    ("t5", &["attention", "nn", "tensor"]),
     ("tokenizer", &[]),
     ("data", &["kernels", "tokenizer"]),
     ("objectives", &[]),

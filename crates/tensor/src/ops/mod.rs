@@ -17,11 +17,11 @@ mod layer_norm;
 mod linear;
 mod mse;
 mod mul;
-
 mod reshape;
 mod rms_norm;
 mod scale;
 mod sum;
+mod transpose;
 mod vocab_loss;
 
 pub use activation::activation;
@@ -42,4 +42,5 @@ pub use reshape::reshape;
 pub use rms_norm::rms_norm;
 pub use scale::scale;
 pub use sum::sum;
+pub use transpose::transpose;
 pub use vocab_loss::{LossTerms, Target, VocabLoss, vocab_loss};

@@ -244,6 +244,13 @@ const CHECKS: &[(&str, Check)] = &[
     }),
     ("scale", || vec![gradcheck(&[&[3, 5]], 1, |x| ops::scale(&x[0], -1.5), |x| &x[0] * -1.5)]),
     ("sum", || vec![gradcheck(&[&[3, 5]], 1, |x| ops::sum(&x[0]), |x| scalar(x[0].sum()))]),
+    ("transpose", || {
+        let twice = |x: &[Tensor]| ops::mul(&ops::transpose(&x[0]), &ops::transpose(&x[0]));
+        vec![
+            gradcheck(&[&[3, 5]], 1, |x| ops::transpose(&x[0]), |x| matrix(&x[0]).t().to_owned().into_dyn()),
+            gradcheck(&[&[3, 5]], 2, twice, |x| matrix(&x[0]).t().mapv(|v| v * v).into_dyn()),
+        ]
+    }),
     ("vocab_loss", || {
         let check = |terms: LossTerms| {
             gradcheck(
