@@ -11,7 +11,9 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use tercet_attention::Batch;
 use tercet_bert::{BertBatch, BertForPreTraining};
+use tercet_generate::{EarlyStopping, GenerationConfig, generate};
 use tercet_gpt2::{Gpt2LmHead, InitPreset};
+use tercet_t5::{T5Batch, T5ForConditionalGeneration, Version};
 use tercet_tensor::{Params, Tape};
 
 const LENGTH: usize = 12;
@@ -22,7 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         gpt2(&root.join(name), tie_word_embeddings)?;
     }
     bert(&root.join("bert"))?;
-    println!("wrote gpt2_tied, gpt2_untied and bert to {}", root.display());
+    for (name, version) in [("t5_tied", Version::V1_0), ("t5_untied", Version::V1_1)] {
+        t5(&root.join(name), version)?;
+    }
+    println!("wrote gpt2_tied, gpt2_untied, bert, t5_tied and t5_untied to {}", root.display());
     Ok(())
 }
 
@@ -45,7 +50,7 @@ fn gpt2(folder: &Path, tie_word_embeddings: bool) -> Result<(), Box<dyn Error>> 
     params.init(7);
     config.save(folder, &params, "GPT2LMHeadModel")?;
     let logits = model.logits(&Tape::off(), &Batch::new(&[ids(211)]));
-    expect(folder, &ids(211), &[("logits", &logits)])
+    expect(folder, &[("input_ids", &ids(211))], &[("logits", &logits)])
 }
 
 fn bert(folder: &Path) -> Result<(), Box<dyn Error>> {
@@ -65,15 +70,54 @@ fn bert(folder: &Path) -> Result<(), Box<dyn Error>> {
     config.save(folder, &params, "BertForPreTraining")?;
     let rows: Vec<u32> = (0..LENGTH as u32).collect();
     let (masked, next) = model.logits(&Tape::off(), &BertBatch::new(&[ids(211)]), &rows);
-    expect(folder, &ids(211), &[("prediction_logits", &masked), ("seq_relationship_logits", &next)])
+    let outputs: [(&str, &[f32]); 2] = [("prediction_logits", &masked), ("seq_relationship_logits", &next)];
+    expect(folder, &[("input_ids", &ids(211))], &outputs)
 }
 
-/// Writes the input and the outputs to expect beside the model.
-fn expect(folder: &Path, ids: &[u32], outputs: &[(&str, &[f32])]) -> Result<(), Box<dyn Error>> {
+fn t5(folder: &Path, version: Version) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(folder)?;
+    let config = tercet_t5::Config {
+        vocab_size: 211,
+        d_model: 48,
+        d_kv: 20,
+        d_ff: 96,
+        initializer_factor: 1.5,
+        ..tercet_t5::Preset::Tiny.config(version)
+    };
+    let params = Params::new();
+    let model = T5ForConditionalGeneration::new(&params, &config, tercet_t5::InitPreset::T5x);
+    params.init(7);
+    config.save(folder, &params, "T5ForConditionalGeneration")?;
+    let batch = T5Batch::new(&[ids(211)], &[[5, 80, 7, 1]], config.decoder_start());
+    let logits = model.logits(&Tape::off(), &batch);
+
+    // The settings of `check_export.py`, so that both sides search alike.
+    let search = GenerationConfig {
+        num_beams: 4,
+        num_return_sequences: 4,
+        max_new_tokens: Some(10),
+        length_penalty: 0.6,
+        early_stopping: EarlyStopping::AtEnoughFinished,
+        eos_token_id: vec![1],
+        ..GenerationConfig::default()
+    };
+    let mut session = model.session(&config, &batch.inputs, 16);
+    let found = generate(|s| session.step(s.parents, s.ids), &[[config.decoder_start()]], &search)?;
+    let beams: Vec<u32> = found.into_iter().flatten().flat_map(|output| output.ids).collect();
+    let decoder = &batch.decoder_inputs.ids;
+    let ids: [(&str, &[u32]); 3] =
+        [("input_ids", &batch.inputs.ids), ("decoder_input_ids", decoder), ("beams", &beams)];
+    expect(folder, &ids, &[("logits", &logits)])
+}
+
+/// Writes ids and the outputs to expect beside the model.
+fn expect(folder: &Path, ids: &[(&str, &[u32])], outputs: &[(&str, &[f32])]) -> Result<(), Box<dyn Error>> {
     let bytes = |floats: &[f32]| floats.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
     let mut arrays: HashMap<String, (Dtype, Vec<u8>)> = HashMap::new();
-    let id_bytes = ids.iter().flat_map(|id| i64::from(*id).to_le_bytes()).collect();
-    arrays.insert("input_ids".to_owned(), (Dtype::I64, id_bytes));
+    for (name, ids) in ids {
+        let bytes = ids.iter().flat_map(|id| i64::from(*id).to_le_bytes()).collect();
+        arrays.insert((*name).to_owned(), (Dtype::I64, bytes));
+    }
     for (name, values) in outputs {
         arrays.insert((*name).to_owned(), (Dtype::F32, bytes(values)));
     }

@@ -113,7 +113,7 @@ impl T5ForSequenceClassification {
     pub fn new(params: &Params, config: &Config, init: InitPreset) -> Self {
         let (head, width) = (params.root().at("classification_head"), config.d_model);
         let layer = |name, outputs| {
-            Linear::new(&head.at(name), width, outputs, Inits::new(config, init).from_model(), Bias::Yes)
+            Linear::new(&head.at(name), width, outputs, Inits::new(config, init).head(), Bias::Yes)
         };
         Self {
             transformer: T5::new(&params.root().at("transformer"), config, init),
@@ -150,7 +150,7 @@ impl T5ForTokenClassification {
     /// The model over `params`: `transformer.…` and `classifier`.
     pub fn new(params: &Params, config: &Config, init: InitPreset) -> Self {
         let (scope, labels) = (params.root().at("classifier"), config.num_labels());
-        let start = Inits::new(config, init).from_model();
+        let start = Inits::new(config, init).head();
         Self {
             transformer: T5EncoderModel::new(&params.root().at("transformer"), config, init),
             drop: Dropout::new(config.classifier_dropout),
@@ -176,7 +176,7 @@ pub struct T5ForQuestionAnswering {
 impl T5ForQuestionAnswering {
     /// The model over `params`: `shared`, `encoder.…`, `decoder.…` and `qa_outputs`.
     pub fn new(params: &Params, config: &Config, init: InitPreset) -> Self {
-        let (root, start) = (params.root(), Inits::new(config, init).from_model());
+        let (root, start) = (params.root(), Inits::new(config, init).head());
         Self {
             transformer: T5::new(&root, config, init),
             qa_outputs: Linear::new(&root.at("qa_outputs"), config.d_model, 2, start, Bias::Yes),

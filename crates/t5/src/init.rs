@@ -34,8 +34,12 @@ impl<'a> Inits<'a> {
         self.normal(self.config.d_model * self.config.d_kv)
     }
 
-    /// The projection of keys, of values, and the dense layers of the heads.
-    pub fn from_model(&self) -> Init {
+    pub fn kv(&self) -> Init {
+        self.normal(self.config.d_model)
+    }
+
+    /// The dense layers of the heads.
+    pub fn head(&self) -> Init {
         self.normal(self.config.d_model)
     }
 
@@ -69,7 +73,7 @@ impl<'a> Inits<'a> {
             InitPreset::T5x => {
                 Init::Uniform { limit: self.config.initializer_factor * (6.0 / sides as f32).sqrt() }
             }
-            InitPreset::Hf => self.from_model(),
+            InitPreset::Hf => self.normal(self.config.d_model),
         }
     }
 

@@ -24,8 +24,8 @@ impl SelfAttention {
         let projection = |name, init| Linear::new(&scope.at(name), width, inner, init, Bias::No);
         Self {
             q: projection("q", inits.q()),
-            k: projection("k", inits.from_model()),
-            v: projection("v", inits.from_model()),
+            k: projection("k", inits.kv()),
+            v: projection("v", inits.kv()),
             heads: MultiHead::new(layer, config.num_heads, 1.0, mask, config.dropout_rate),
             o: Linear::new(&scope.at("o"), inner, width, inits.o(), Bias::No),
             drop: Dropout::new(config.dropout_rate),
@@ -73,8 +73,8 @@ impl CrossAttention {
         let projection = |name, init| Linear::new(&scope.at(name), width, inner, init, Bias::No);
         Self {
             q: projection("q", inits.q()),
-            k: projection("k", inits.from_model()),
-            v: projection("v", inits.from_model()),
+            k: projection("k", inits.kv()),
+            v: projection("v", inits.kv()),
             heads: MultiHead::new(0, config.num_heads, 1.0, Mask::Full, config.dropout_rate),
             o: Linear::new(&scope.at("o"), inner, width, inits.o(), Bias::No),
             drop: Dropout::new(config.dropout_rate),

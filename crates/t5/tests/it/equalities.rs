@@ -133,7 +133,7 @@ fn after_the_first_step_nothing_large_is_allocated() {
     params.init(1);
     let text = (0..64).collect::<Vec<u32>>();
     let step = |seed| {
-        let batch = T5Batch::new(&vec![&text[..]; 8], &vec![&text[..40]; 8], 0);
+        let batch = T5Batch::new(&[&text[..]; 8], &[&text[..40]; 8], 0);
         let tape = Tape::train_in(&pool, seed);
         let loss = model.loss(&tape, &batch, &batch.targets(1.0 / 320.0), LossTerms::default()).total;
         params.zero_grad();
