@@ -5,8 +5,10 @@ use tercet_tensor::{Activation, Params, Scope, Tape, Tensor, ops};
 
 use crate::batch::T5Batch;
 use crate::config::Config;
+use crate::decoder::Memory;
+use crate::encoder::Encoder;
 use crate::init::{InitPreset, Inits};
-use crate::model::{Encoder, Memory, T5};
+use crate::model::T5;
 
 /// T5 with its output layer: text to text.
 #[derive(Clone)]
@@ -93,7 +95,7 @@ impl T5EncoderModel {
     /// # Panics
     /// As [`T5EncoderModel::forward`].
     pub fn hidden_states(&self, tape: &Tape, inputs: &Batch) -> Vec<Tensor> {
-        self.encoder.states(&self.shared.forward(tape, &inputs.ids), &inputs.sequences)
+        self.encoder.hidden_states(&self.shared.forward(tape, &inputs.ids), &inputs.sequences)
     }
 }
 

@@ -1,9 +1,12 @@
 use tercet_attention::{Mask, MultiHead, Qkv, Sequences};
-use tercet_nn::{Bias, Dropout, Linear};
+use tercet_nn::{Bias, Dropout, Linear, RmsNorm};
 use tercet_tensor::{Activation, Scope, Tensor, ops};
 
 use crate::config::{Config, FeedForwardProj};
 use crate::init::Inits;
+
+/// The attention probabilities of one layer: for each sequence (heads, Tq, Tk).
+pub type Probabilities = Vec<Vec<f32>>;
 
 /// Multi-head attention within each sequence, with a score for each distance.
 ///
@@ -39,7 +42,7 @@ impl SelfAttention {
         self.drop.forward(&self.o.forward(&y)) // (N, C)
     }
 
-    pub fn probabilities(&self, x: &Tensor, sequences: &Sequences, bias: &Tensor) -> Vec<Vec<f32>> {
+    pub fn probabilities(&self, x: &Tensor, sequences: &Sequences, bias: &Tensor) -> Probabilities {
         let [q, k, v] = self.projections(x);
         self.heads.biased(bias).probabilities(Qkv::Separate(&q, &k, &v), sequences)
     }
@@ -93,7 +96,7 @@ impl CrossAttention {
         self.drop.forward(&self.o.forward(&y)) // (M, C)
     }
 
-    pub fn probabilities(&self, x: &Tensor, read: &KeysValues, reading: &Sequences) -> Vec<Vec<f32>> {
+    pub fn probabilities(&self, x: &Tensor, read: &KeysValues, reading: &Sequences) -> Probabilities {
         self.heads.probabilities(Qkv::Separate(&self.q.forward(x), &read.k, &read.v), reading)
     }
 }
@@ -139,4 +142,9 @@ impl Inner {
             Self::Gated { wi_0, wi_1, act } => &ops::activation(&wi_0.forward(x), *act) * &wi_1.forward(x),
         }
     }
+}
+
+/// Root-mean-square norm: T5 subtracts no mean and adds no bias, here or anywhere.
+pub(crate) fn norm(scope: &Scope, config: &Config) -> RmsNorm {
+    RmsNorm::new(scope, config.d_model, config.layer_norm_epsilon)
 }

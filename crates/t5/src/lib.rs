@@ -2,6 +2,8 @@
 
 mod batch;
 mod config;
+mod decoder;
+mod encoder;
 mod error;
 mod folder;
 mod heads;
@@ -14,6 +16,7 @@ mod size;
 
 pub use batch::T5Batch;
 pub use config::{Config, FeedForwardProj};
+pub use decoder::Memory;
 pub use error::Error;
 pub use folder::Loaded;
 pub use heads::{
@@ -21,7 +24,8 @@ pub use heads::{
     T5ForTokenClassification,
 };
 pub use init::InitPreset;
-pub use model::{Attentions, HiddenStates, Memory, T5};
+pub use layers::Probabilities;
+pub use model::{Attentions, HiddenStates, T5};
 pub use relative_bias::{Direction, relative_position_bucket};
 pub use session::Session;
 pub use size::{Preset, Version};

@@ -2,8 +2,8 @@ use tercet_attention::{Batch, Cache};
 use tercet_tensor::{Pool, Tape};
 
 use crate::config::Config;
+use crate::decoder::Memory;
 use crate::heads::T5ForConditionalGeneration;
-use crate::model::Memory;
 
 /// T5 at work on some texts: what the decoder reads of them, and the keys and values of what it has written.
 ///
