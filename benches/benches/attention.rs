@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p tercet-benches --bench attention`
 
+#![allow(missing_docs)] // what the macros of criterion write has none
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

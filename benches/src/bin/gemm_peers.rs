@@ -1,6 +1,6 @@
 //! Matrix products beside matrixmultiply and the `gemm` crate, in turn on the same operands: medians, and the share of the measured peak.
 //!
-//! `cargo run --release -p tercet-benches --bin gemm_peers -- [threads] [part of a shape's name]`
+//! `cargo run --release -p tercet-benches --features peers --bin gemm_peers -- [threads] [part of a shape's name]`
 
 use std::time::{Duration, Instant};
 
