@@ -14,7 +14,9 @@ const USAGE: &str = "usage: cargo xtask ci [format|tidy|lints|docs|tests]… | c
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace root");
+    // Asked for when run, not when built: several checkouts may share one folder of build products.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&package).parent().expect("xtask lies in the workspace root");
     let passed = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["ci", steps @ ..] => ci::run(root, steps),
         ["tidy"] => tidy::run(root),
