@@ -171,7 +171,7 @@ mod tests {
             ] {
                 let run = |machine| {
                     let mut c = old.clone();
-                    product((Isa::Avx512, machine), left, right, Out::add(&mut c), Some(&old[..n]));
+                    product((Isa::Avx512, machine), 2, left, right, Out::add(&mut c), Some(&old[..n]));
                     c
                 };
                 let (pairs, rounded) = (run(&avx512_bf16::PAIRS), run(&avx512::ROUNDED));
