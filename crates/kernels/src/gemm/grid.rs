@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::tile::MAX_DEPTH;
 
-/// Floats of `b` that a task packs at a time: half of a second-level cache of 2 MiB.
-const GROUP: usize = 1 << 18;
+/// Floats of `b` that a task packs at a time: a quarter of a second-level cache of 2 MiB, half of a smaller one.
+const GROUP: usize = 1 << 17;
 /// The fewest rows for which a group of `b` is worth packing once more.
 const FEW_ROWS: usize = 256;
 /// Tasks a thread, if the product is large enough, so that a thread that is held up can be helped.

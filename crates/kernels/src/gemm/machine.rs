@@ -1,7 +1,9 @@
 //! The tile kernels and packing functions compiled for each instruction set.
 
-use super::pack::{self, Pack, Source};
-use super::tile::{self, Layout, PANEL_VECTORS, Run, Tile};
+use std::ops::Range;
+
+use super::pack::{self, PackPanel, PackTiles, Source};
+use super::tile::{self, Layout, MAX_DEPTH, PANEL_VECTORS, Run, Tile};
 use super::vector::{Vector, Ymm, Zmm};
 use crate::cpu::{self, Isa};
 use crate::gemm::Precision;
@@ -16,9 +18,9 @@ pub(super) struct Machine {
     pub finish: Finish,
     /// By rows of the tile, less one; registers of columns, less one; and layout.
     runs: &'static [[[Run; 2]; PANEL_VECTORS]],
-    rows_by_step: Pack,
-    panel_copied: Pack,
-    panel_transposed: Pack,
+    rows_by_step: PackTiles,
+    panel_copied: PackPanel,
+    panel_transposed: PackPanel,
 }
 
 /// The number format of packed operands.
@@ -51,6 +53,16 @@ impl Machine {
         PANEL_VECTORS * self.lanes
     }
 
+    /// Floats that a packed tile of `a` takes.
+    pub fn tile_floats(&self) -> usize {
+        self.lanes * MAX_DEPTH
+    }
+
+    /// Floats that a packed panel of `b` takes.
+    pub fn panel_floats(&self) -> usize {
+        self.panel_columns() * MAX_DEPTH
+    }
+
     /// Positions of K that one step multiplies.
     pub fn depth_of_step(&self) -> usize {
         match self.finish {
@@ -71,19 +83,18 @@ impl Machine {
         unsafe { run(tile) }
     }
 
-    /// Packs rows of `a` and says how.
+    /// Packs tiles of `a`, whose rows are ranges of the source's lines, each [`tile_floats`](Self::tile_floats) after the last.
     ///
     /// # Safety
     ///
-    /// The source is valid, and `to` has room for a tile.
-    pub unsafe fn pack_rows(&self, layout: Layout, source: &Source, to: *mut f32) {
+    /// The source is valid, and `to` has room for the tiles.
+    pub unsafe fn pack_tiles(&self, layout: Layout, source: &Source, tiles: &[Range<usize>], to: *mut f32) {
+        let pack = match layout {
+            Layout::ByRow => pack::rows_by_row,
+            Layout::ByStep => self.rows_by_step,
+        };
         // SAFETY: the caller vouches for both; `of` gives only machines whose instructions the processor has.
-        unsafe {
-            match layout {
-                Layout::ByRow => pack::rows_by_row(source, to),
-                Layout::ByStep => (self.rows_by_step)(source, to),
-            }
-        }
+        unsafe { pack(source, tiles, self.tile_floats(), to) }
     }
 
     /// Packs a panel of columns of `b`.
@@ -126,9 +137,9 @@ macro_rules! machine {
             }
 
             #[target_feature(enable = $features)]
-            unsafe fn rows_by_step(source: &Source, to: *mut f32) {
+            unsafe fn rows_by_step(source: &Source, tiles: &[Range<usize>], tile_floats: usize, to: *mut f32) {
                 // SAFETY: the features are enabled; the caller vouches for the rest.
-                unsafe { pack::rows_by_step::<$vector>(source, to) }
+                unsafe { pack::rows_by_step::<$vector>(source, tiles, tile_floats, to) }
             }
 
             #[target_feature(enable = $features)]

@@ -1,5 +1,7 @@
 //! Packing: blocks of the operands copied into the order in which a tile reads them.
 
+use std::ops::Range;
+
 use super::tile::{PANEL_VECTORS, ROW_STRIDE};
 use super::vector::Vector;
 
@@ -18,22 +20,27 @@ pub(super) struct Source {
 }
 
 /// Rows of a matrix that a packing function prefetches ahead, since the processor foresees no steps from page to page.
-const AHEAD: usize = 16;
+const AHEAD: usize = 8;
 
-/// A compiled packing function.
-pub(super) type Pack = unsafe fn(&Source, *mut f32);
+/// A compiled function that packs a panel.
+pub(super) type PackPanel = unsafe fn(&Source, *mut f32);
+/// A compiled function that packs tiles.
+pub(super) type PackTiles = unsafe fn(&Source, &[Range<usize>], usize, *mut f32);
 
-/// Packs rows of `a` that are contiguous into the layout `ByRow`.
+/// Packs rows of `a` that are contiguous into the layout `ByRow`; `tiles` are ranges of the source's lines.
 ///
 /// # Safety
 ///
-/// The source is valid, its `depth_stride` 1, and `to` has room for `lines` rows.
-pub(super) unsafe fn rows_by_row(source: &Source, to: *mut f32) {
-    // SAFETY: the caller vouches for both; a row has at most `MAX_DEPTH` elements.
-    unsafe {
-        for line in 0..source.lines {
-            let from = source.data.add(line * source.line_stride);
-            std::ptr::copy_nonoverlapping(from, to.add(line * ROW_STRIDE), source.depth);
+/// The source is valid, its `depth_stride` 1, and `to` has room for `tiles` that start `tile_floats` apart.
+pub(super) unsafe fn rows_by_row(source: &Source, tiles: &[Range<usize>], tile_floats: usize, to: *mut f32) {
+    for (index, lines) in tiles.iter().enumerate() {
+        for (row, line) in lines.clone().enumerate() {
+            // SAFETY: the caller vouches for both; a row has at most `MAX_DEPTH` elements.
+            unsafe {
+                let from = source.data.add(line * source.line_stride);
+                let to = to.add(index * tile_floats + row * ROW_STRIDE);
+                std::ptr::copy_nonoverlapping(from, to, source.depth);
+            }
         }
     }
 }
@@ -42,17 +49,26 @@ pub(super) unsafe fn rows_by_row(source: &Source, to: *mut f32) {
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `V`; the source is valid, its `line_stride` 1; `to` has room for `depth` registers.
+/// The processor has the instructions of `V`; the source is valid, its `line_stride` 1; `to` is as for [`rows_by_row`].
 #[inline(always)]
-pub(super) unsafe fn rows_by_step<V: Vector>(source: &Source, to: *mut f32) {
-    // SAFETY: the caller vouches for both; a load reads `lines` elements.
-    unsafe {
-        for step in 0..source.depth {
-            let from = source.data.add(step * source.depth_stride);
-            let ahead = from.wrapping_add(AHEAD * source.depth_stride);
-            V::prefetch(ahead);
-            V::prefetch(ahead.wrapping_add(source.lines - 1));
-            V::load_first(from, source.lines).store(to.add(step * V::LANES));
+pub(super) unsafe fn rows_by_step<V: Vector>(
+    source: &Source,
+    tiles: &[Range<usize>],
+    tile_floats: usize,
+    to: *mut f32,
+) {
+    for step in 0..source.depth {
+        let from = source.data.wrapping_add(step * source.depth_stride);
+        let ahead = from.wrapping_add(AHEAD * source.depth_stride);
+        for line in (0..source.lines + 15).step_by(16) {
+            V::prefetch(ahead.wrapping_add(line));
+        }
+        for (index, lines) in tiles.iter().enumerate() {
+            // SAFETY: the caller vouches for both; a load reads the elements of one tile.
+            unsafe {
+                let vector = V::load_first(from.add(lines.start), lines.len());
+                vector.store(to.add(index * tile_floats + step * V::LANES));
+            }
         }
     }
 }

@@ -40,39 +40,69 @@ pub(super) struct Tile {
     pub start: Start,
     /// The first of `width` elements to add to every row, or null.
     pub bias: *const f32,
-    /// Part of what the next tile will read.
+    /// A share of what the next tiles will read of `a`.
     pub ahead: Ahead,
 }
 
-/// Places to prefetch while a tile is computed: in each of the [`PARTS`] of the loop over K, `places` of them.
+/// Places to prefetch while a tile is computed: in each of the [`PARTS`] of the loop over K, `places` of a few cache lines.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
     first: *const f32,
+    places: usize,
+    lines: usize,
     /// Distances of the places of one part, and of the parts.
     stride: usize,
     part_stride: usize,
-    places: usize,
 }
 
 impl Ahead {
-    /// The `index`-th of `count` shares of a block of rows of `a`. Places are two cache lines along contiguous rows, and the lines of one
-    /// step of a transposed matrix.
+    const NONE: Self = Self { first: std::ptr::null(), places: 0, lines: 0, stride: 0, part_stride: 0 };
+
+    /// The `index`-th of `count` shares of a block.
     pub fn share(source: Option<&Source>, index: usize, count: usize) -> Self {
-        match source {
-            None => Self { first: std::ptr::null(), stride: 0, part_stride: 0, places: 0 },
-            Some(source) if source.depth_stride == 1 => {
-                let lines = index * source.lines / count..(index + 1) * source.lines / count;
-                let first = source.data.wrapping_add(lines.start * source.line_stride);
-                Self { first, stride: source.line_stride, part_stride: 32, places: lines.len() }
+        let Some(source) = source else { return Self::NONE };
+        if source.depth_stride == 1 {
+            // A few of the block's lines, in each part as much of them as 1/PARTS of the longest block.
+            let lines_of = index * source.lines / count..(index + 1) * source.lines / count;
+            let lines = MAX_DEPTH / PARTS / CACHE_LINE;
+            let first = source.data.wrapping_add(lines_of.start * source.line_stride);
+            return Self {
+                first,
+                places: lines_of.len(),
+                lines,
+                stride: source.line_stride,
+                part_stride: MAX_DEPTH / PARTS,
+            };
+        }
+        // A few of the block's positions of K, with all that lies side by side there.
+        let places = source.depth.div_ceil(count * PARTS);
+        if index * PARTS * places >= source.depth {
+            return Self::NONE;
+        }
+        let stride = source.depth_stride;
+        let first = source.data.wrapping_add(index * PARTS * places * stride);
+        Self { first, places, lines: source.lines / CACHE_LINE + 1, stride, part_stride: places * stride }
+    }
+
+    /// Prefetches the places of one part.
+    ///
+    /// # Safety
+    ///
+    /// The processor has the instructions of `V`.
+    #[inline(always)]
+    unsafe fn prefetch<V: Vector>(&self, part: usize) {
+        let mut place = self.first.wrapping_add(part * self.part_stride);
+        for _ in 0..self.places {
+            for line in 0..self.lines {
+                V::prefetch(place.wrapping_add(line * CACHE_LINE));
             }
-            Some(source) => {
-                let places = source.depth.div_ceil(count * PARTS);
-                let first = source.data.wrapping_add(index * PARTS * places * source.depth_stride);
-                Self { first, stride: source.depth_stride, part_stride: places * source.depth_stride, places }
-            }
+            place = place.wrapping_add(self.stride);
         }
     }
 }
+
+/// Floats of a cache line.
+const CACHE_LINE: usize = 16;
 
 /// What a block's sum is added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +135,6 @@ pub(super) unsafe fn run<V: Vector, const ROWS: usize, const VECTORS: usize, con
     unsafe {
         let mut sums = [[V::zero(); VECTORS]; ROWS];
         let (mut a, mut b) = (tile.a, tile.b);
-        let mut ahead_of_part = tile.ahead.first;
         for part in 0..=PARTS {
             // What comes from far away; prefetched all at once, it would delay the operands.
             if part < ROWS {
@@ -114,13 +143,9 @@ pub(super) unsafe fn run<V: Vector, const ROWS: usize, const VECTORS: usize, con
                 V::prefetch(c.wrapping_add(VECTORS * V::LANES / 2));
                 V::prefetch(c.wrapping_add(VECTORS * V::LANES - 1));
             }
-            let mut ahead = ahead_of_part;
-            for _ in 0..tile.ahead.places {
-                V::prefetch(ahead);
-                V::prefetch(ahead.wrapping_add(16));
-                ahead = ahead.wrapping_add(tile.ahead.stride);
+            if part < PARTS {
+                tile.ahead.prefetch::<V>(part);
             }
-            ahead_of_part = ahead_of_part.wrapping_add(tile.ahead.part_stride);
             let steps = if part < PARTS { tile.steps / PARTS } else { tile.steps % PARTS };
             for _ in 0..steps {
                 let mut columns = [V::zero(); VECTORS];
