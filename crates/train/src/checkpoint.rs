@@ -83,19 +83,14 @@ impl Checkpoint {
     pub fn restore(&self, params: &Params, optimizer: &mut Optimizer) -> Result<(), Error> {
         let file = Weights::open(self.path.join(OPTIMIZER))?;
         let mut moments = Vec::new();
-        for (moment, values) in optimizer.moments() {
-            let mut flat = vec![0.0; values.len()];
-            for entry in params.entries().iter().filter(|entry| !entry.frozen) {
-                let saved = file.read(&format!("{moment}.{}", entry.name))?;
-                let own = &mut flat[entry.range.clone()];
-                if saved.len() != own.len() {
-                    let reason =
-                        format!("{moment}.{} has {} floats, not {}", entry.name, saved.len(), own.len());
-                    return Err(Error::Format { path: self.path.join(OPTIMIZER), reason });
-                }
-                own.copy_from_slice(&saved);
+        for moment in optimizer.moments() {
+            let saved = file.read(&moment.name)?;
+            if saved.len() != moment.values.len() {
+                let (name, found, expected) = (moment.name, saved.len(), moment.values.len());
+                let reason = format!("{name} has {found} floats, not {expected}");
+                return Err(Error::Format { path: self.path.join(OPTIMIZER), reason });
             }
-            moments.push(flat);
+            moments.push(saved);
         }
         let model = Weights::open(self.path.join(MODEL))?;
         let report = model.load(params, |name| Some(name.to_owned()), OnMissing::Fail)?;
@@ -265,15 +260,10 @@ fn write(folder: &Path, state: &State, params: &Params, optimizer: &Optimizer) -
             values: &values[entry.range.clone()],
         })
         .collect();
-    let moments: Vec<_> = optimizer
-        .moments()
-        .flat_map(|(moment, values)| {
-            entries.iter().filter(|entry| !entry.frozen).map(move |entry| Array {
-                name: format!("{moment}.{}", entry.name),
-                shape: &entry.shape,
-                values: &values[entry.range.clone()],
-            })
-        })
+    let moments = optimizer.moments();
+    let moments: Vec<_> = moments
+        .iter()
+        .map(|moment| Array { name: moment.name.clone(), shape: &moment.shape, values: moment.values })
         .collect();
     files.insert(MODEL.into(), disk::write_safetensors(&folder.join(MODEL), &weights)?);
     files.insert(OPTIMIZER.into(), disk::write_safetensors(&folder.join(OPTIMIZER), &moments)?);

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adafactor;
 mod batches;
 mod checkpoint;
 mod config;
@@ -20,13 +21,14 @@ mod step;
 mod tensorboard;
 mod trainer;
 
+pub use adafactor::{Adafactor, DecayUnit};
 pub use batches::{Batches, MicroBatch};
 pub use checkpoint::{Checkpoint, Checkpoints, Latest};
 pub use config::TrainConfig;
 pub use error::{Error, Failure};
 pub use event::{End, Evaluation, Event, Outcome, StepReport};
 pub use metrics::{Record, read_metrics};
-pub use optimizer::{Decays, Optimizer, clip_factor};
+pub use optimizer::{Decays, Moment, Optimizer, clip_factor};
 pub use picture::LossCurve;
 pub use rule::Rule;
 pub use run_folder::RunFolder;

@@ -6,7 +6,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tercet_tensor::{Entry, Params, elementwise};
 
-use crate::rule::{Rule, Update};
+use crate::{
+    adafactor::Kept,
+    rule::{Rule, Update},
+};
 
 /// Which parameters shrink under weight decay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +42,7 @@ impl Decays {
     }
 }
 
-/// Changes parameters by their gradients, and keeps the moments that the rule needs in flat buffers.
+/// Changes parameters by their gradients, and keeps the moments that the rule needs.
 ///
 /// ```
 /// use tercet_tensor::{Init, Params, Tape, ops};
@@ -60,9 +63,25 @@ impl Decays {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optimizer {
     rule: Rule,
+    /// The trained parameters.
+    entries: Vec<Entry>,
     pieces: Vec<Piece>,
+    /// Flat buffers, one for each of the rule's moments.
     moments: Vec<Vec<f32>>,
+    /// What Adafactor keeps of each parameter; empty for the other rules.
+    kept: Vec<Kept>,
     steps: u64,
+}
+
+/// What an optimiser keeps of one parameter between steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moment<'a> {
+    /// The moment, a dot, and the parameter: `exp_avg.transformer.wte.weight`.
+    pub name: String,
+    /// Length of each dimension.
+    pub shape: Vec<usize>,
+    /// The numbers.
+    pub values: &'a [f32],
 }
 
 /// A stretch of the flat buffers that is treated alike and is one task of the parallel step.
@@ -78,8 +97,17 @@ const PIECE: usize = 1 << 16;
 impl Optimizer {
     /// An optimiser at its first step, for the parameters of `params` that are not frozen now.
     pub fn new(rule: Rule, decays: Decays, params: &Params) -> Self {
+        let mut entries = params.entries();
+        entries.retain(|entry| !entry.frozen);
         let moments = vec![vec![0.0; params.len()]; rule.moments().len()];
-        Self { rule, pieces: pieces(&params.entries(), &decays), moments, steps: 0 }
+        let kept = match &rule {
+            Rule::Adafactor(rule) => {
+                let kept = |e: &Entry| Kept::new(rule, e, decays.includes(&e.name, e.shape.len()));
+                entries.iter().map(kept).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self { rule, pieces: pieces(&entries, &decays), entries, moments, kept, steps: 0 }
     }
 
     /// Takes one step at rate `lr`, with every gradient multiplied by `grad_scale`.
@@ -108,19 +136,32 @@ impl Optimizer {
         &self.rule
     }
 
-    /// The moments by their names; each buffer lies in the order of the parameters' index.
-    pub fn moments(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
-        self.rule.moments().iter().copied().zip(self.moments.iter().map(Vec::as_slice))
+    /// What is kept of each trained parameter, in a fixed order.
+    pub fn moments(&self) -> Vec<Moment<'_>> {
+        let named = self.rule.moments().iter().zip(&self.moments);
+        let flat = named.flat_map(|(moment, values)| {
+            self.entries.iter().map(move |entry| Moment {
+                name: format!("{moment}.{}", entry.name),
+                shape: entry.shape.clone(),
+                values: &values[entry.range.clone()],
+            })
+        });
+        let kept = self.kept.iter().zip(&self.entries).flat_map(|(kept, entry)| kept.moments(entry));
+        flat.chain(kept).collect()
     }
 
-    /// Puts back what [`Optimizer::moments`] and [`Optimizer::steps`] gave.
+    /// Puts back the values of [`Optimizer::moments`], in their order, and [`Optimizer::steps`].
     ///
     /// # Panics
-    /// When the buffers are not as many and as long as the rule and the parameters need.
+    /// When they are not as many and as long as the rule and the parameters need.
     pub fn restore(&mut self, moments: Vec<Vec<f32>>, steps: u64) {
-        let lengths = |all: &[Vec<f32>]| all.iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(lengths(&moments), lengths(&self.moments), "moments of other lengths");
-        (self.moments, self.steps) = (moments, steps);
+        let ranges: Vec<_> = self.entries.iter().map(|entry| entry.range.clone()).collect();
+        let flat = self.moments.iter_mut().flat_map(|flat| cut(flat, &ranges));
+        let kept = self.kept.iter_mut().flat_map(Kept::buffers).map(Vec::as_mut_slice);
+        let buffers: Vec<&mut [f32]> = flat.chain(kept).collect();
+        assert_eq!(buffers.len(), moments.len(), "another number of moments");
+        buffers.into_iter().zip(&moments).for_each(|(buffer, values)| buffer.copy_from_slice(values));
+        self.steps = steps;
     }
 
     pub(crate) fn norm_of(&self, grads: &[f32]) -> f64 {
@@ -133,13 +174,23 @@ impl Optimizer {
 
     pub(crate) fn step_slices(&mut self, values: &mut [f32], grads: &[f32], lr: f64, grad_scale: f64) {
         self.steps += 1;
-        let mut tasks: Vec<_> = cut(values, &self.pieces)
+        if let Rule::Adafactor(rule) = self.rule {
+            let ranges: Vec<_> = self.entries.iter().map(|entry| entry.range.clone()).collect();
+            let step = self.steps;
+            let tasks: Vec<_> = cut(values, &ranges).into_iter().zip(&mut self.kept).zip(&ranges).collect();
+            return tasks.into_par_iter().for_each(|((values, kept), range)| {
+                let update = Update { step, lr, grad_scale, decays: kept.decays };
+                kept.step(&rule, update, values, &grads[range.clone()]);
+            });
+        }
+        let ranges: Vec<_> = self.pieces.iter().map(|piece| piece.range.clone()).collect();
+        let mut tasks: Vec<_> = cut(values, &ranges)
             .into_iter()
             .zip(&self.pieces)
             .map(|(values, piece)| (piece, values, Vec::with_capacity(self.moments.len())))
             .collect();
         for moment in &mut self.moments {
-            let parts = cut(moment, &self.pieces);
+            let parts = cut(moment, &ranges);
             tasks.iter_mut().zip(parts).for_each(|((.., moments), part)| moments.push(part));
         }
         let (rule, step) = (self.rule, self.steps);
@@ -159,7 +210,7 @@ pub fn clip_factor(norm: f64, max_norm: f64) -> f64 {
 /// Cuts the trained parameters into pieces; neighbours that are treated alike are one stretch first.
 fn pieces(entries: &[Entry], decays: &Decays) -> Vec<Piece> {
     let mut stretches: Vec<Piece> = Vec::new();
-    for entry in entries.iter().filter(|entry| !entry.frozen) {
+    for entry in entries {
         let decays = decays.includes(&entry.name, entry.shape.len());
         match stretches.last_mut() {
             Some(last) if last.decays == decays && last.range.end == entry.range.start => {
@@ -187,14 +238,14 @@ fn trained(pieces: &[Piece]) -> Vec<Range<usize>> {
     ranges
 }
 
-/// The parts of `whole` that the pieces cover, which are disjoint and in order.
-fn cut<'a>(mut whole: &'a mut [f32], pieces: &[Piece]) -> Vec<&'a mut [f32]> {
+/// The parts of `whole` that the ranges cover, which are disjoint and in order.
+fn cut<'a>(mut whole: &'a mut [f32], ranges: &[Range<usize>]) -> Vec<&'a mut [f32]> {
     let mut at = 0;
-    let mut part = |piece: &Piece| {
-        let (_, rest) = std::mem::take(&mut whole).split_at_mut(piece.range.start - at);
-        let (own, rest) = rest.split_at_mut(piece.range.len());
-        (whole, at) = (rest, piece.range.end);
+    let mut part = |range: &Range<usize>| {
+        let (_, rest) = std::mem::take(&mut whole).split_at_mut(range.start - at);
+        let (own, rest) = rest.split_at_mut(range.len());
+        (whole, at) = (rest, range.end);
         own
     };
-    pieces.iter().map(&mut part).collect()
+    ranges.iter().map(&mut part).collect()
 }

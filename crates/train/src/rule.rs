@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tercet_tensor::optim::{AdamW, adamw};
 
+use crate::adafactor::Adafactor;
+
 /// An update rule with its constants; the learning rate comes from the schedule, step by step.
 ///
 /// Serialised with its name in `name`, as in `{"name": "adam_w", "beta2": 0.95}`: constants that are left out have
@@ -83,6 +85,8 @@ pub enum Rule {
         #[serde(default)]
         weight_decay: f64,
     },
+    /// A second moment of n + m numbers for a matrix of n·m weights, and rates that follow the weights' own scale.
+    Adafactor(Adafactor),
 }
 
 /// One step as seen by a stretch of parameters.
@@ -104,7 +108,8 @@ impl Rule {
         Self::AdamW { beta1: beta1(), beta2: beta2(), eps: eps(), weight_decay, amsgrad: false }
     }
 
-    /// The flat buffers that the rule keeps between steps, by the names they have in a checkpoint.
+    /// The buffers as large as the parameters that the rule keeps between steps, by the names they have in a
+    /// checkpoint. Adafactor keeps others, of sizes of their own.
     pub fn moments(&self) -> &'static [&'static str] {
         match self {
             Self::AdamW { amsgrad: true, .. } => &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
@@ -114,6 +119,7 @@ impl Rule {
             Self::Sgd { momentum: 0.0, .. } => &[],
             Self::Sgd { .. } => &["momentum_buffer"],
             Self::Lion { .. } => &["exp_avg"],
+            Self::Adafactor(_) => &[],
         }
     }
 
@@ -230,17 +236,17 @@ fn lion(p: &mut [f32], g: &[f32], [ahead, kept]: [Mean; 2], [lr, scale]: [f32; 2
 
 /// An exponential mean: β·old + (1 − β)·new. Both factors are rounded from f64, for 1 − β loses its digits in f32.
 #[derive(Clone, Copy)]
-struct Mean {
+pub(crate) struct Mean {
     beta: f32,
     rest: f32,
 }
 
 impl Mean {
-    fn new(beta: f64) -> Self {
+    pub fn new(beta: f64) -> Self {
         Self { beta: beta as f32, rest: (1.0 - beta) as f32 }
     }
 
-    fn of(self, old: f32, new: f32) -> f32 {
+    pub fn of(self, old: f32, new: f32) -> f32 {
         self.beta * old + self.rest * new
     }
 }

@@ -2,8 +2,8 @@
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use tercet_tensor::{Init, Params, Tape, ops};
-use tercet_train::{Decays, Optimizer, Rule, clip_factor};
+use tercet_tensor::{Init, Params, Rng, Tape, ops};
+use tercet_train::{Adafactor, Decay, Decays, Optimizer, Rule, Schedule, clip_factor};
 
 use crate::reference;
 
@@ -39,8 +39,42 @@ fn rule(name: &str, arguments: &Value) -> Option<Rule> {
             let nesterov = arguments["nesterov"].as_bool().unwrap_or(false);
             Rule::Sgd { momentum: real("momentum"), nesterov, weight_decay }
         }
+        _ if name.starts_with("adafactor") => Rule::Adafactor(adafactor(name, arguments)),
         _ => return None,
     })
+}
+
+fn adafactor(name: &str, arguments: &Value) -> Adafactor {
+    let truth = |field: &str| arguments[field].as_bool().unwrap_or(true);
+    let (beta1, real) = (arguments["beta1"].as_f64(), |field: &str| arguments[field].as_f64().unwrap_or(0.0));
+    if name.starts_with("adafactor_hf") {
+        return Adafactor {
+            multiply_by_parameter_scale: truth("scale_parameter"),
+            beta1,
+            weight_decay: real("weight_decay"),
+            ..Adafactor::hugging_face()
+        };
+    }
+    Adafactor {
+        multiply_by_parameter_scale: truth("multiply_by_parameter_scale"),
+        beta1,
+        weight_decay: real("weight_decay_rate"),
+        min_dim_size_to_factor: arguments["min_dim_size_to_factor"].as_u64().unwrap_or(2) as usize,
+        ..Adafactor::default()
+    }
+}
+
+/// The rate of a step, counted from 0, where a case says it by a rule.
+fn rate_by_rule(name: &str, arguments: &Value, step: usize) -> Option<f64> {
+    let inverse_root = 1.0 / ((step + 1) as f64).sqrt();
+    match name {
+        "adafactor_t5x_rsqrt_lr" => {
+            Some(Schedule::new(Decay::ReciprocalSqrt { plateau: 5 }).factor(step as u64))
+        }
+        _ if arguments["warmup_init"] == true => Some(inverse_root.min(1e-6 * (step + 1) as f64)),
+        _ if arguments["relative_step"] == true => Some(inverse_root.min(1e-2)),
+        _ => None,
+    }
 }
 
 /// Parameters with the reference's starting values.
@@ -96,6 +130,7 @@ fn ten_steps_of_every_rule_agree_with_the_reference() {
         for step in 0..10 {
             let fixed = arguments["lr"].as_f64().unwrap_or(1e-3);
             let lr = lrs.map_or(fixed, |lrs| lrs[step].as_f64().unwrap());
+            let lr = rate_by_rule(name, arguments, step).unwrap_or(lr);
             set_gradients(&params, &file, step);
             optimizer.step(&params, lr, 1.0);
             if [1, 6, 10].contains(&(step + 1)) {
@@ -105,7 +140,7 @@ fn ten_steps_of_every_rule_agree_with_the_reference() {
         compared += 1;
     }
     println!("{compared} optimiser cases compared");
-    assert!(compared >= 10, "{compared} cases");
+    assert!(compared >= 20, "{compared} cases");
 }
 
 #[test]
@@ -178,4 +213,84 @@ fn every_trained_float_moves_once_and_frozen_parameters_stay() {
             assert!(old.abs() < 1e-4 || (new - expected).abs() < 1e-5, "{name}: {old} became {new}");
         }
     }
+}
+
+/// Steps of Adafactor on a matrix of several tasks, a small one and a vector, with gradients from a stream.
+fn adafactor_steps(rule: Adafactor, params: &Params, optimizer: &mut Optimizer, steps: std::ops::Range<u64>) {
+    assert_eq!(optimizer.rule(), &Rule::Adafactor(rule));
+    for step in steps {
+        let mut rng = Rng::new(step);
+        params.update(|_, grads| grads.iter_mut().for_each(|g| *g = rng.normal() as f32));
+        optimizer.step(params, 0.01, 0.5);
+    }
+}
+
+fn some_matrices() -> Params {
+    let (params, normal) = (Params::new(), Init::Normal { std: 0.5 });
+    for (name, shape) in [("large", &[300, 200][..]), ("narrow", &[300, 16]), ("vector", &[500])] {
+        params.root().param(name, shape, normal);
+    }
+    params.init(9);
+    params
+}
+
+#[test]
+fn adafactor_keeps_the_sums_of_two_sides_where_both_are_long() {
+    let params = some_matrices();
+    let shapes = |rule: Adafactor| -> Vec<(String, Vec<usize>)> {
+        let optimizer = Optimizer::new(Rule::Adafactor(rule), Decays::All, &params);
+        optimizer.moments().into_iter().map(|moment| (moment.name, moment.shape)).collect()
+    };
+    let shape = |name: &str, shape: &[usize]| (name.to_owned(), shape.to_vec());
+    let t5x = [
+        shape("exp_avg_sq_row.large", &[300]),
+        shape("exp_avg_sq_col.large", &[200]),
+        shape("exp_avg_sq.narrow", &[300, 16]),
+        shape("exp_avg_sq.vector", &[500]),
+    ];
+    assert_eq!(shapes(Adafactor::default()), t5x);
+    let with_mean = shapes(Adafactor { beta1: Some(0.9), ..Adafactor::hugging_face() });
+    assert_eq!(
+        with_mean[3..6],
+        [
+            shape("exp_avg_sq_row.narrow", &[300]),
+            shape("exp_avg_sq_col.narrow", &[16]),
+            shape("exp_avg.narrow", &[300, 16]),
+        ]
+    );
+}
+
+#[test]
+fn adafactor_goes_on_from_its_moments_with_any_number_of_threads() {
+    let rule = Adafactor { beta1: Some(0.9), weight_decay: 0.01, ..Adafactor::default() };
+    let run = |threads, stop: Option<u64>| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let params = some_matrices();
+            let fresh = || Optimizer::new(Rule::Adafactor(rule), Decays::Matrices, &params);
+            let mut optimizer = fresh();
+            adafactor_steps(rule, &params, &mut optimizer, 0..stop.unwrap_or(6));
+            if let Some(stop) = stop {
+                let moments = optimizer.moments().iter().map(|moment| moment.values.to_vec()).collect();
+                let mut again = fresh();
+                again.restore(moments, optimizer.steps());
+                assert_eq!(again, optimizer);
+                adafactor_steps(rule, &params, &mut again, stop..6);
+            }
+            params.values()
+        })
+    };
+    let whole = run(1, None);
+    assert_ne!(whole, some_matrices().values());
+    assert_eq!(whole, run(4, None));
+    assert_eq!(whole, run(2, Some(3)));
+}
+
+#[test]
+fn adafactor_is_written_down_by_what_differs_from_t5x() {
+    let rule: Rule = serde_json::from_str(r#"{"name": "adafactor", "beta1": 0.9}"#).unwrap();
+    assert_eq!(rule, Rule::Adafactor(Adafactor { beta1: Some(0.9), ..Adafactor::default() }));
+    let text = serde_json::to_string(&rule).unwrap();
+    assert_eq!(serde_json::from_str::<Rule>(&text).unwrap(), rule);
+    assert!(serde_json::from_str::<Rule>(r#"{"name": "adafactor", "beta3": 0.9}"#).is_err());
 }

@@ -1,27 +1,30 @@
-//! Ten optimiser steps of GPT-2 against PyTorch's: loss, gradient norm and rate of each step, and every final weight.
+//! Ten optimiser steps of GPT-2 and of T5 against PyTorch's: loss, gradient norm and rate of each step, and every final weight.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use tercet_attention::{Batch, Padded};
-use tercet_gpt2::{Config, Gpt2LmHead, InitPreset};
-use tercet_tensor::{Params, ops::Target};
+use tercet_gpt2::Gpt2LmHead;
+use tercet_t5::{T5Batch, T5ForConditionalGeneration};
+use tercet_tensor::ops::{LossTerms, Target};
+use tercet_tensor::{Params, Tape, Tensor};
 use tercet_train::{
     Batches, Decay, Decays, Event, Failure, MicroBatch, Rule, Schedule, StepReport, TrainConfig, Trainer,
 };
 
 use crate::reference;
 
-/// A ragged batch, and its targets as (row, id).
-struct Sequences {
-    batch: Batch,
+/// A model's batch, and its targets as (row, id).
+struct Sequences<B> {
+    batch: B,
+    tokens: usize,
     targets: Vec<(u32, u32)>,
 }
 
-impl MicroBatch for Sequences {
+impl<B> MicroBatch for Sequences<B> {
     fn tokens(&self) -> usize {
-        self.batch.ids.len()
+        self.tokens
     }
 
     fn targets(&self) -> Vec<usize> {
@@ -29,29 +32,34 @@ impl MicroBatch for Sequences {
     }
 }
 
+/// One recorded batch: padded inputs, their ids, and the labels with the length of a row.
+struct Given {
+    padded: Padded,
+    ids: Vec<i64>,
+    labels: Vec<i64>,
+    length: usize,
+}
+
+/// How a model wants it.
+type Form<B> = fn(&Given) -> Sequences<B>;
+
 /// The batches of a case, in their order.
-struct Recorded<'a> {
+struct Recorded<'a, B> {
     file: &'a SafeTensors<'a>,
+    form: Form<B>,
     given: usize,
 }
 
-impl Batches for Recorded<'_> {
-    type Batch = Sequences;
+impl<B> Batches for Recorded<'_, B> {
+    type Batch = Sequences<B>;
 
-    fn next(&mut self) -> Result<Sequences, Failure> {
+    fn next(&mut self) -> Result<Sequences<B>, Failure> {
         let input = |name: &str| integers(self.file, &format!("in.batch{}.{name}", self.given));
-        let ((shape, ids), (_, mask), (_, labels)) =
+        let ((shape, ids), (_, mask), (labels_shape, labels)) =
             (input("input_ids"), input("attention_mask"), input("labels"));
         self.given += 1;
         let padded = Padded::from_mask(&mask, [shape[0], shape[1]]);
-        // The label of a position's successor, where it has one.
-        let next = |at: usize| {
-            let inside = !(at + 1).is_multiple_of(shape[1]);
-            inside.then(|| u32::try_from(labels[at + 1]).ok()).flatten()
-        };
-        let targets =
-            padded.rows().iter().zip(0..).filter_map(|(&at, row)| next(at).map(|id| (row, id))).collect();
-        Ok(Sequences { batch: padded.batch(&ids), targets })
+        Ok((self.form)(&Given { padded, ids, labels, length: labels_shape[1] }))
     }
 
     fn cursor(&self) -> Value {
@@ -61,6 +69,28 @@ impl Batches for Recorded<'_> {
     fn restore(&mut self, _: &Value) -> Result<(), Failure> {
         Err("recorded batches are read once".into())
     }
+}
+
+/// GPT-2's batch: the target of a position is the label of its successor, where it has one.
+fn successors(given: &Given) -> Sequences<Batch> {
+    let next = |at: usize| {
+        let inside = !(at + 1).is_multiple_of(given.length);
+        inside.then(|| u32::try_from(given.labels[at + 1]).ok()).flatten()
+    };
+    let rows = given.padded.rows().iter().zip(0..);
+    let targets = rows.filter_map(|(&at, row)| next(at).map(|id| (row, id))).collect();
+    let batch = given.padded.batch(&given.ids);
+    Sequences { tokens: batch.ids.len(), batch, targets }
+}
+
+/// T5's batch: the decoder reads the labels one position late, after padding, its start.
+fn answers(given: &Given) -> Sequences<T5Batch> {
+    let labelled: Vec<i64> = given.labels.iter().map(|label| i64::from(*label != -100)).collect();
+    let shape = [labelled.len() / given.length, given.length];
+    let answers = Padded::from_mask(&labelled, shape).batch(&given.labels);
+    let batch = T5Batch::teacher_forced(given.padded.batch(&given.ids), answers, 0);
+    let targets = (0..).zip(batch.labels.iter().copied()).collect();
+    Sequences { tokens: batch.inputs.ids.len() + batch.labels.len(), batch, targets }
 }
 
 fn integers(file: &SafeTensors, name: &str) -> (Vec<usize>, Vec<i64>) {
@@ -100,25 +130,56 @@ fn settings(case: &Value, accumulate: usize) -> TrainConfig {
     }
 }
 
-fn train(folder: &Path, case: &Value, file: &SafeTensors, accumulate: usize) -> (Params, Vec<StepReport>) {
-    let loaded = Gpt2LmHead::load(folder).expect("a model");
-    let config: Config = loaded.config.without_dropout();
-    let params = Params::new();
-    let model = Gpt2LmHead::new(&params, &config, InitPreset::Hf);
-    params.set_values(&loaded.params.values());
+/// A case with its arrays.
+struct Recording<'a> {
+    folder: PathBuf,
+    case: Value,
+    file: SafeTensors<'a>,
+}
+
+/// Trains from a case's first weights.
+fn train<B>(
+    recording: &Recording<'_>,
+    accumulate: usize,
+    params: &Params,
+    form: Form<B>,
+    loss: impl Fn(&Tape, &B, &[Target]) -> Tensor,
+) -> Vec<StepReport> {
     let mut reports = Vec::new();
-    Trainer::new(&params, settings(case, accumulate))
+    Trainer::new(params, settings(&recording.case, accumulate))
         .observe(|event| {
             if let Event::Step(report) = event {
                 reports.push(*report);
             }
         })
-        .run(&mut Recorded { file, given: 0 }, |tape, batch, weights| {
+        .run(&mut Recorded { file: &recording.file, form, given: 0 }, |tape, batch, weights| {
             let target = |&(row, id): &(u32, u32)| Target { row, id, weight: weights[0] };
             let targets: Vec<_> = batch.targets.iter().map(target).collect();
-            Ok(model.loss(tape, &batch.batch, &targets).total)
+            Ok(loss(tape, &batch.batch, &targets))
         })
         .expect("a run");
+    reports
+}
+
+fn gpt2(recording: &Recording<'_>, accumulate: usize) -> (Params, Vec<StepReport>) {
+    let loaded = Gpt2LmHead::load(&recording.folder).expect("a model");
+    let (config, params) = (loaded.config.without_dropout(), Params::new());
+    let model = Gpt2LmHead::new(&params, &config, tercet_gpt2::InitPreset::Hf);
+    params.set_values(&loaded.params.values());
+    let loss = |tape: &Tape, batch: &Batch, targets: &[Target]| model.loss(tape, batch, targets).total;
+    let reports = train(recording, accumulate, &params, successors, loss);
+    (params, reports)
+}
+
+fn t5(recording: &Recording<'_>, accumulate: usize) -> (Params, Vec<StepReport>) {
+    let loaded = T5ForConditionalGeneration::load(&recording.folder).expect("a model");
+    let (config, params) = (loaded.config.without_dropout(), Params::new());
+    let model = T5ForConditionalGeneration::new(&params, &config, tercet_t5::InitPreset::Hf);
+    params.set_values(&loaded.params.values());
+    let loss = |tape: &Tape, batch: &T5Batch, targets: &[Target]| {
+        model.loss(tape, batch, targets, LossTerms::default()).total
+    };
+    let reports = train(recording, accumulate, &params, answers, loss);
     (params, reports)
 }
 
@@ -130,23 +191,34 @@ fn compare(name: &str, found: f64, expected: &Value, relative: f64) {
 
 #[test]
 fn ten_steps_of_gpt2_go_where_pytorch_goes() {
+    compare_class("GPT2LMHeadModel", gpt2);
+}
+
+#[test]
+fn ten_steps_of_t5_go_where_pytorch_goes() {
+    compare_class("T5ForConditionalGeneration", t5);
+}
+
+/// Compares every case of a class: loss, gradient norm and rate of each step, then the weights.
+fn compare_class(class: &str, train: fn(&Recording<'_>, usize) -> (Params, Vec<StepReport>)) {
     let Some(folder) = reference("train") else { return };
     let mut compared = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let folder = entry.unwrap().path();
         let Ok(text) = std::fs::read(folder.join("case.json")) else { continue };
         let case: Value = serde_json::from_slice(&text).unwrap();
-        if case["class"] != "GPT2LMHeadModel" {
+        if case["class"] != class {
             continue;
         }
         let bytes = std::fs::read(folder.join("case.safetensors")).unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let recording = Recording { folder, case, file: SafeTensors::deserialize(&bytes).unwrap() };
+        let case = &recording.case;
         for (mode, accumulate) in [("plain", 1), ("accumulate2", 2)] {
-            let (params, reports) = train(&folder, &case, &file, accumulate);
+            let (params, reports) = train(&recording, accumulate);
             let expected = &case["results"][format!("{mode}.f64")];
             let tolerance = &case["tolerance"]["float32"];
             for (t, report) in reports.iter().enumerate() {
-                let name = |what: &str| format!("{} {mode}, step {}: {what}", folder.display(), t + 1);
+                let name = |what: &str| format!("{class} {mode}, step {}: {what}", t + 1);
                 let losses = tolerance["losses_rtol"].as_f64().unwrap();
                 compare(&name("loss"), report.loss, &expected["losses"][t], losses);
                 let norms = &expected["grad_norms_before_clipping"][t];
@@ -154,12 +226,13 @@ fn ten_steps_of_gpt2_go_where_pytorch_goes() {
                 compare(&name("rate"), report.lr, &expected["lrs"][t], 1e-12);
             }
             assert_eq!(reports.len() as u64, case["steps"].as_u64().unwrap());
-            compare_weights(&params, &file, mode, tolerance["parameters_atol"].as_f64().unwrap());
+            let tolerance = tolerance["parameters_atol"].as_f64().unwrap();
+            compare_weights(&params, &recording.file, mode, tolerance);
             compared += 1;
         }
-        same_groups(&case);
+        same_groups(case);
     }
-    println!("{compared} trajectories compared");
+    println!("{compared} trajectories of {class} compared");
     assert!(compared >= 2);
 }
 
