@@ -1,4 +1,4 @@
-use tercet_data::stories::Stories;
+use tercet_data::stories::{Stories, Story, prefix_information};
 use tercet_data::{Order, View, Windows};
 use tercet_gpt2::Gpt2LmHead;
 use tercet_objectives::{Ragged, causal};
@@ -44,8 +44,8 @@ impl HeldOut {
     /// Stories of the generator from number `first` on, each from its beginning to the last sentence that fits into
     /// `length` ids, until `most` ids are predicted.
     ///
-    /// A story begins after the separator, so that its first word is predicted as well, and what the generator paid
-    /// for it is exactly what a perfect model would.
+    /// A story begins after the separator, so that its first word is predicted as well, and its information is
+    /// exactly what a perfect model would pay for it.
     ///
     /// # Errors
     /// When a story cannot be encoded, or none has a sentence that fits.
@@ -69,11 +69,9 @@ impl HeldOut {
             if ids.len() <= length + 1 {
                 nats += story.nats;
             } else {
-                let Some((kept, paid)) = last_fitting(&story.nats_at, &story.text, tokenizer, length)? else {
-                    continue;
-                };
+                let Some((kept, end)) = last_fitting(&story, tokenizer, length)? else { continue };
                 ids.truncate(kept + 1);
-                nats += paid;
+                nats += prefix_information(&story.text[..end]).expect("a story begins like itself");
             }
             targets += ids.len() - 1;
             sequences.push(causal::next_token(&Ragged::from_sequences([ids]), causal::Documents::Cross));
@@ -94,17 +92,16 @@ impl HeldOut {
     }
 }
 
-/// The last sentence end that at most `length` ids reach: how many ids, and the nats of the text so far.
+/// The last end of a sentence that at most `length` ids reach: how many ids, and where in the text.
 fn last_fitting(
-    ends: &[(usize, f64)],
-    text: &str,
+    story: &Story,
     tokenizer: &Tokenizer,
     length: usize,
-) -> Result<Option<(usize, f64)>, Error> {
-    for &(end, nats) in ends.iter().rev() {
-        let ids = tokenizer.encode(&text[..end], Special::Without)?.len();
+) -> Result<Option<(usize, usize)>, Error> {
+    for &(end, _) in story.nats_at.iter().rev() {
+        let ids = tokenizer.encode(&story.text[..end], Special::Without)?.len();
         if ids <= length {
-            return Ok(Some((ids, nats)));
+            return Ok(Some((ids, end)));
         }
     }
     Ok(None)

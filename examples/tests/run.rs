@@ -1,0 +1,37 @@
+//! Runs every example in a small size, and holds the number that it ends in against what it must be.
+
+use std::process::Command;
+
+/// The last word that an example prints, as a number.
+fn last_number(example: &str, arguments: &[&str]) -> f64 {
+    let output = Command::new(example).args(arguments).output().expect("the example starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    let word = out.split_whitespace().last().unwrap_or_else(|| panic!("{example} printed nothing"));
+    word.parse().unwrap_or_else(|_| panic!("{example} ends in {word:?}:\n{out}"))
+}
+
+#[test]
+fn pretrain_gpt2_learns() {
+    let loss = last_number(env!("CARGO_BIN_EXE_pretrain_gpt2"), &["30"]);
+    // Uniform guessing over 1024 tokens is ln 1024 = 6.93; the stories themselves hold far less.
+    assert!((2.0..6.2).contains(&loss), "{loss}");
+}
+
+#[test]
+fn load_gpt2_gives_normed_features() {
+    // An untrained final norm gives every token's features a mean square of 1, up to its ε.
+    let size = last_number(env!("CARGO_BIN_EXE_load_gpt2"), &[]);
+    assert!((0.98..=1.0).contains(&size), "{size}");
+}
+
+#[test]
+fn new_op_is_what_its_equation_says() {
+    let deviation = last_number(env!("CARGO_BIN_EXE_new_op"), &[]);
+    assert!(deviation < 1e-6, "{deviation}");
+}
+
+#[test]
+fn objective_only_predicts_every_id_but_the_first() {
+    assert_eq!(last_number(env!("CARGO_BIN_EXE_objective_only"), &[]), 999.0);
+}
