@@ -10,7 +10,7 @@ use crate::{eval, generate, inspect, pretrain, tokenizer};
 ///
 /// Without a command: trains a small GPT-2 for about two minutes on stories that it makes up itself.
 #[derive(Debug, Parser)]
-#[command(name = "tercet", version)]
+#[command(name = "tercet", version, args_override_self = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -12,6 +12,7 @@ use crate::{machine, output, sample};
 
 /// Flags of `generate`.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Args {
     /// A run, a checkpoint or a Hugging Face folder
     #[arg(long, value_name = "DIR")]

@@ -13,6 +13,7 @@ const WARM_UP: usize = 2;
 
 /// Flags of `bench train`.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Args {
     /// Architecture
     #[arg(long, value_enum, default_value_t)]

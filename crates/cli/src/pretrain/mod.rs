@@ -18,7 +18,7 @@ use tercet_gpt2::{Config, Gpt2LmHead};
 use tercet_objectives::causal::Documents;
 use tercet_tensor::Params;
 use tercet_tokenizer::Tokenizer;
-use tercet_train::{End, Outcome, RunFolder, Trainer};
+use tercet_train::{End, Event, Outcome, RunFolder, Trainer};
 
 use run_file::Attend;
 pub use run_file::{Level, RunFile, document_split};
@@ -34,6 +34,7 @@ use stream::Stream;
 
 /// Flags of `pretrain`.
 #[derive(Debug, clap::Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Args {
     /// Take the settings from this run file; flags override it
     #[arg(long, value_name = "FILE")]
@@ -71,6 +72,7 @@ pub fn run(args: Args, flags: &ArgMatches) -> Result<End, Error> {
             let how = "`tercet pretrain gpt2`, or with a run file `tercet pretrain --run FILE`";
             args::usage(&format!("which architecture? {how}"));
         }
+        machine::start_threads(settings.threads)?;
         return Ok(start(&settings)?.end);
     };
     let begin = resumed(folder.unwrap_or_else(|| settings.out()))?;
@@ -79,6 +81,7 @@ pub fn run(args: Args, flags: &ArgMatches) -> Result<End, Error> {
         settings = settings.overlaid(flags, &path.join(RUN_FILE))?;
     }
     settings.out = Some(path.clone());
+    machine::start_threads(settings.threads)?;
     let tokenizer = path.join(TOKENIZER);
     let tokenizer = tokenizer.is_dir().then(|| Tokenizer::open(tokenizer)).transpose()?;
     Ok(Run::prepare(&settings, tokenizer)?.train(&settings, begin)?.end)
@@ -133,13 +136,11 @@ struct Run {
     config: Config,
     params: Params,
     model: Gpt2LmHead,
-    threads: usize,
 }
 
 impl Run {
     fn prepare(settings: &RunFile, tokenizer: Option<Tokenizer>) -> Result<Self, Error> {
         settings.validate()?;
-        let threads = machine::start_threads(settings.threads)?;
         let source = Source::prepare(settings, tokenizer)?;
         let config = settings.model_config(&source.tokenizer)?;
         let params = Params::new();
@@ -149,14 +150,17 @@ impl Run {
         if let Some(path) = &settings.from {
             config.load_weights(folder_of(path)?, &params, settings.seed)?;
         }
-        Ok(Self { source, config, params, model, threads })
+        Ok(Self { source, config, params, model })
     }
 
     /// Trains, and tells a person about it. The trainer, which knows no model, meets the model in the closures here.
     fn train(self, settings: &RunFile, begin: Begin) -> Result<Outcome, Error> {
         let (out, floor) = (settings.out(), self.source.held_out.floor);
-        settings.resolved().save(&out.join(RUN_FILE))?;
-        self.source.tokenizer.save(out.join(TOKENIZER))?;
+        let (run_file, saved) = (out.join(RUN_FILE), settings.resolved());
+        if let Begin::New(_) = begin {
+            saved.save(&run_file)?;
+            self.source.tokenizer.save(out.join(TOKENIZER))?;
+        }
         self.tell_start(settings, &out);
         let mut progress = Progress::new(floor, self.speed(settings), settings.eval_every());
         progress.head();
@@ -171,7 +175,14 @@ impl Run {
                 config.write(folder.join("config.json"), "GPT2LMHeadModel")?;
                 Ok(source.tokenizer.save(folder)?)
             })
-            .observe(|event| progress.observe(event));
+            .observe(|event| {
+                if let Event::Started { step: 1.., .. } = event {
+                    // A resumed run has been found to fit its changed settings. Where they cannot be kept, neither can
+                    // a checkpoint, and that ends the run.
+                    let _ = saved.save(&run_file);
+                }
+                progress.observe(event);
+            });
         if settings.sample_tokens > 0 {
             let prompt = settings.prompt.as_deref().unwrap_or_default();
             let tokens = settings.sample_tokens;
@@ -203,7 +214,7 @@ impl Run {
         let cost = self.config.cost(settings.batch as u64, settings.seq as u64);
         Speed {
             flops_per_token: 3.0 * cost.forward_flops as f64 / (settings.batch * settings.seq) as f64,
-            peak: 1e9 * machine::peak_gflops(settings.precision.into(), self.threads),
+            peak: 1e9 * machine::peak_gflops(settings.precision.into(), rayon::current_num_threads()),
         }
     }
 
@@ -225,7 +236,7 @@ impl Run {
             "run     {} steps of {} tokens on {} threads, into {}",
             count(settings.steps),
             count(tokens as u64),
-            self.threads,
+            rayon::current_num_threads(),
             out.display()
         ));
     }
