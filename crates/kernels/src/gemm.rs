@@ -1,23 +1,19 @@
 //! Matrix products, and the column sums that are a bias gradient.
 
 mod bf16;
-mod grid;
-mod machine;
-mod pack;
 mod portable;
-mod product;
-mod scratch;
-mod tile;
-mod vector;
+#[cfg(target_arch = "x86_64")]
+mod tiled;
 
 use rayon::prelude::*;
 
-use self::machine::Machine;
 use crate::cpu::{self, Isa};
 use crate::{Accum, Out};
 
 /// Multiply-adds below which one thread is faster than waking another.
 const SERIAL: usize = 1 << 19;
+/// What a product of fewer rows counts as, as reading `b` takes it so long.
+const ROWS_OF_MEMORY: usize = 4;
 
 /// In what form the operands of a product are multiplied; sums are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +105,8 @@ pub(crate) fn gemm_serial(precision: Precision, a: Matrix, b: Matrix, c: Out, bi
 ///
 /// As [`gemm`], and if the processor lacks `isa`.
 pub fn gemm_on(isa: Isa, precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[f32]>) {
-    let threads = if a.rows * b.cols * a.cols < SERIAL { 1 } else { rayon::current_num_threads() };
+    let threads =
+        if a.rows.max(ROWS_OF_MEMORY) * b.cols * a.cols < SERIAL { 1 } else { rayon::current_num_threads() };
     dispatch(isa, threads, precision, a, b, c, bias);
 }
 
@@ -131,10 +128,12 @@ fn dispatch(
     if m == 0 || n == 0 {
         return;
     }
-    match Machine::of(isa, precision) {
-        Some(machine) => product::product((isa, machine), threads, a, b, c, bias),
-        None => portable::product(precision, a, b, c, bias),
+    assert!(isa.is_available(), "this processor has no {isa:?}");
+    #[cfg(target_arch = "x86_64")]
+    if matches!(isa, Isa::Avx512 | Isa::Avx2) {
+        return tiled::product(isa, threads, precision, a, b, c, bias);
     }
+    portable::product(threads, precision, a, b, c, bias);
 }
 
 /// Where the tasks of one product write, each its own block.

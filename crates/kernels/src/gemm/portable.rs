@@ -9,11 +9,16 @@ use crate::{Accum, Out};
 
 /// Rows and columns of one task's block of the product.
 const BLOCK: (usize, usize) = (128, 512);
-/// Multiply-adds below which one thread is faster than waking another.
-const SERIAL: usize = 1 << 16;
 
 /// `c = a·b + bias` by matrixmultiply. The shapes were checked, and `c` has at least one element.
-pub(super) fn product(precision: Precision, a: Matrix, b: Matrix, c: Out, bias: Option<&[f32]>) {
+pub(super) fn product(
+    threads: usize,
+    precision: Precision,
+    a: Matrix,
+    b: Matrix,
+    c: Out,
+    bias: Option<&[f32]>,
+) {
     let (m, k, n) = (a.rows, a.cols, b.cols);
     let (a_data, b_data) = (rounded(precision, a.data), rounded(precision, b.data));
     let beta = match c.accum {
@@ -55,7 +60,7 @@ pub(super) fn product(precision: Precision, a: Matrix, b: Matrix, c: Out, bias: 
             }
         }
     };
-    if m * n * k < SERIAL {
+    if threads == 1 {
         (0..blocks).for_each(block);
     } else {
         (0..blocks).into_par_iter().for_each(block);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::pack::{self, PackPanel, PackTiles, Source};
+use super::strip::{self, Strip};
 use super::tile::{self, Layout, MAX_DEPTH, PANEL_VECTORS, Run, Tile};
 use super::vector::{Vector, Ymm, Zmm};
 use crate::cpu::{self, Isa};
@@ -18,6 +19,8 @@ pub(super) struct Machine {
     pub finish: Finish,
     /// By rows of the tile, less one; registers of columns, less one; and layout.
     runs: &'static [[[Run; 2]; PANEL_VECTORS]],
+    /// By rows of the strip, less one: registers of columns, and what computes them.
+    strips: [(usize, strip::Run); strip::MAX_ROWS],
     rows_by_step: PackTiles,
     panel_copied: PackPanel,
     panel_transposed: PackPanel,
@@ -35,16 +38,19 @@ pub(super) enum Finish {
 }
 
 impl Machine {
-    /// The kernels of `isa`, or none where the portable path has to serve.
-    pub fn of(isa: Isa, precision: Precision) -> Option<&'static Machine> {
-        assert!(isa.is_available(), "this processor has no {isa:?}");
+    /// The kernels of `isa`, which the processor has.
+    ///
+    /// # Panics
+    ///
+    /// If there are none for it.
+    pub fn of(isa: Isa, precision: Precision) -> &'static Machine {
         match (isa, precision) {
-            (Isa::Avx512, Precision::F32) => Some(&avx512::EXACT),
-            (Isa::Avx512, Precision::Bf16) if cpu::has_fast_bf16_dot() => Some(&avx512_bf16::PAIRS),
-            (Isa::Avx512, Precision::Bf16) => Some(&avx512::ROUNDED),
-            (Isa::Avx2, Precision::F32) => Some(&avx2::EXACT),
-            (Isa::Avx2, Precision::Bf16) => Some(&avx2::ROUNDED),
-            (Isa::Neon | Isa::Portable, _) => None,
+            (Isa::Avx512, Precision::F32) => &avx512::EXACT,
+            (Isa::Avx512, Precision::Bf16) if cpu::has_fast_bf16_dot() => &avx512_bf16::PAIRS,
+            (Isa::Avx512, Precision::Bf16) => &avx512::ROUNDED,
+            (Isa::Avx2, Precision::F32) => &avx2::EXACT,
+            (Isa::Avx2, Precision::Bf16) => &avx2::ROUNDED,
+            (Isa::Neon | Isa::Portable, _) => unreachable!("no tiles for {isa:?}"),
         }
     }
 
@@ -77,10 +83,25 @@ impl Machine {
     ///
     /// The pointers of the tile are valid for what their descriptions say, and `a` was packed as `layout` says.
     pub unsafe fn run(&self, rows: usize, layout: Layout, tile: &Tile) {
-        let vectors = tile.width.div_ceil(self.lanes);
+        let vectors = tile.store.width.div_ceil(self.lanes);
         let run = self.runs[rows - 1][vectors - 1][layout as usize];
         // SAFETY: the caller vouches for the pointers, and `of` gives only machines whose instructions the processor has.
         unsafe { run(tile) }
+    }
+
+    /// Columns of a strip of so many rows.
+    pub fn strip_columns(&self, rows: usize) -> usize {
+        self.strips[rows - 1].0 * self.lanes
+    }
+
+    /// Computes a strip of `rows` rows.
+    ///
+    /// # Safety
+    ///
+    /// The pointers of the strip are valid for what their descriptions say.
+    pub unsafe fn run_strip(&self, rows: usize, strip: &Strip) {
+        // SAFETY: the caller vouches for the pointers, and `of` gives only machines whose instructions the processor has.
+        unsafe { self.strips[rows - 1].1(strip) }
     }
 
     /// Packs tiles of `a`, whose rows are ranges of the source's lines, each [`tile_floats`](Self::tile_floats) after the last.
@@ -111,7 +132,11 @@ impl Machine {
 
 /// A module with the kernels of one vector type, compiled under its features.
 macro_rules! machine {
-    ($name:ident, $vector:ty, $features:literal, [$($rows:literal)*], $($machine:ident: $finish:ident),*) => {
+    (
+        $name:ident, $vector:ty, $features:literal,
+        tiles [$($rows:literal)*], strips [$($strip:literal x $vectors:literal)*],
+        $($machine:ident: $finish:ident),*
+    ) => {
         mod $name {
             use super::*;
 
@@ -120,11 +145,15 @@ macro_rules! machine {
                 [run::<$rows, 2, true>, run::<$rows, 2, false>],
             ]),*];
 
+            const STRIPS: [(usize, strip::Run); strip::MAX_ROWS] =
+                [$(($vectors, run_strip::<$strip, $vectors>)),*];
+
             $(pub static $machine: Machine = Machine {
                 lanes: <$vector>::LANES,
                 tile_rows: TILES.len(),
                 finish: Finish::$finish,
                 runs: TILES,
+                strips: STRIPS,
                 rows_by_step,
                 panel_copied,
                 panel_transposed,
@@ -134,6 +163,12 @@ macro_rules! machine {
             unsafe fn run<const ROWS: usize, const VECTORS: usize, const BY_ROW: bool>(tile: &Tile) {
                 // SAFETY: the features are enabled; the caller vouches for the rest.
                 unsafe { tile::run::<$vector, ROWS, VECTORS, BY_ROW>(tile) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn run_strip<const ROWS: usize, const VECTORS: usize>(strip: &Strip) {
+                // SAFETY: the features are enabled; the caller vouches for the rest.
+                unsafe { strip::run::<$vector, ROWS, VECTORS>(strip) }
             }
 
             #[target_feature(enable = $features)]
@@ -157,14 +192,26 @@ macro_rules! machine {
     };
 }
 
-machine!(avx512, Zmm<1>, "avx512f", [1 2 3 4 5 6 7 8 9 10 11 12 13 14], EXACT: Exact, ROUNDED: Rounded);
-machine!(avx512_bf16, Zmm<2>, "avx512f,avx512bf16", [1 2 3 4 5 6 7 8 9 10 11 12 13 14], PAIRS: Pairs);
-machine!(avx2, Ymm, "avx2,fma", [1 2 3 4 5 6], EXACT: Exact, ROUNDED: Rounded);
+machine!(
+    avx512, Zmm<1>, "avx512f",
+    tiles [1 2 3 4 5 6 7 8 9 10 11 12 13 14], strips [1 x 16 2 x 12 3 x 8 4 x 6],
+    EXACT: Exact, ROUNDED: Rounded
+);
+machine!(
+    avx512_bf16, Zmm<2>, "avx512f,avx512bf16",
+    tiles [1 2 3 4 5 6 7 8 9 10 11 12 13 14], strips [1 x 16 2 x 12 3 x 8 4 x 6],
+    PAIRS: Pairs
+);
+machine!(
+    avx2, Ymm, "avx2,fma",
+    tiles [1 2 3 4 5 6], strips [1 x 8 2 x 5 3 x 3 4 x 2],
+    EXACT: Exact, ROUNDED: Rounded
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::{Matrix, product::product};
+    use crate::gemm::{Matrix, tiled::product_on};
     use crate::{Out, cpu};
 
     #[test]
@@ -182,7 +229,7 @@ mod tests {
             ] {
                 let run = |machine| {
                     let mut c = old.clone();
-                    product((Isa::Avx512, machine), 2, left, right, Out::add(&mut c), Some(&old[..n]));
+                    product_on((Isa::Avx512, machine), 2, left, right, Out::add(&mut c), Some(&old[..n]));
                     c
                 };
                 let (pairs, rounded) = (run(&avx512_bf16::PAIRS), run(&avx512::ROUNDED));

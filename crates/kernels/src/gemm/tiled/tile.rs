@@ -20,7 +20,7 @@ pub(super) enum Layout {
     ByStep,
 }
 
-/// One tile of work: `c = start + a·b + bias`.
+/// One tile of work.
 pub(super) struct Tile {
     /// Steps of the sum.
     pub steps: usize,
@@ -30,18 +30,24 @@ pub(super) struct Tile {
     pub a_stride: usize,
     /// The packed panel of `b`: steps of [`PANEL_VECTORS`] registers.
     pub b: *const f32,
+    /// Where the sums go.
+    pub store: Store,
+    /// A share of what the next tiles will read of `a`.
+    pub ahead: Ahead,
+}
+
+/// Where a tile of sums goes: `c = start + sums + bias`.
+pub(super) struct Store {
     /// The upper left element of the tile in the product.
     pub c: *mut f32,
     /// Distance of the rows of the product.
     pub c_stride: usize,
-    /// Columns of the tile, at most a panel.
+    /// Columns of the tile.
     pub width: usize,
-    /// Whether the sum starts from the old contents of `c`.
+    /// What the sums are added to.
     pub start: Start,
     /// The first of `width` elements to add to every row, or null.
     pub bias: *const f32,
-    /// A share of what the next tiles will read of `a`.
-    pub ahead: Ahead,
 }
 
 /// Places to prefetch while a tile is computed: in each of the [`PARTS`] of the loop over K, `places` of a few cache lines.
@@ -138,7 +144,7 @@ pub(super) unsafe fn run<V: Vector, const ROWS: usize, const VECTORS: usize, con
         for part in 0..=PARTS {
             // What comes from far away; prefetched all at once, it would delay the operands.
             if part < ROWS {
-                let c = tile.c.wrapping_add(part * tile.c_stride);
+                let c = tile.store.c.wrapping_add(part * tile.store.c_stride);
                 V::prefetch(c);
                 V::prefetch(c.wrapping_add(VECTORS * V::LANES / 2));
                 V::prefetch(c.wrapping_add(VECTORS * V::LANES - 1));
@@ -162,19 +168,34 @@ pub(super) unsafe fn run<V: Vector, const ROWS: usize, const VECTORS: usize, con
                 b = b.add(PANEL_VECTORS * V::LANES);
             }
         }
-        // A copy, so that only the copy is indexed by variables and the sums above stay in registers.
-        let sums = sums;
-        let whole = tile.width == VECTORS * V::LANES;
-        for (i, row) in sums.iter().enumerate() {
-            for (v, &sum) in row.iter().enumerate() {
-                let c = tile.c.wrapping_add(i * tile.c_stride + v * V::LANES);
-                let count = tile.width.saturating_sub(v * V::LANES);
-                let mut sum = sum;
-                if tile.start == Start::Old {
+        store(sums, &tile.store);
+    }
+}
+
+/// Writes the sums of a tile. They are taken by value, so that only a copy is indexed by variables, and the sums of the caller stay in
+/// registers.
+///
+/// # Safety
+///
+/// The processor has the instructions of `V`, and the pointers are valid for the rows and columns of the tile.
+#[inline(always)]
+pub(super) unsafe fn store<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    sums: [[V; VECTORS]; ROWS],
+    to: &Store,
+) {
+    let whole = to.width == VECTORS * V::LANES;
+    for (i, row) in sums.iter().enumerate() {
+        for (v, &sum) in row.iter().enumerate() {
+            let c = to.c.wrapping_add(i * to.c_stride + v * V::LANES);
+            let count = to.width.saturating_sub(v * V::LANES);
+            let mut sum = sum;
+            // SAFETY: the caller vouches for the pointers; `load_first` and `store_first` keep to the columns of the tile.
+            unsafe {
+                if to.start == Start::Old {
                     sum = if whole { V::load(c) } else { V::load_first(c, count) }.add(sum);
                 }
-                if !tile.bias.is_null() {
-                    sum = sum.add(V::load_first(tile.bias.wrapping_add(v * V::LANES), count));
+                if !to.bias.is_null() {
+                    sum = sum.add(V::load_first(to.bias.wrapping_add(v * V::LANES), count));
                 }
                 if whole { sum.store(c) } else { sum.store_first(c, count) }
             }

@@ -22,6 +22,9 @@ pub(super) struct Source {
 /// Rows of a matrix that a packing function prefetches ahead, since the processor foresees no steps from page to page.
 const AHEAD: usize = 8;
 
+/// Elements that the transposition of rows prefetches ahead in each, as they are more than the processor follows.
+const AHEAD_IN_ROW: usize = 64;
+
 /// A compiled function that packs a panel.
 pub(super) type PackPanel = unsafe fn(&Source, *mut f32);
 /// A compiled function that packs tiles.
@@ -115,6 +118,9 @@ pub(super) unsafe fn panel_transposed<V: Vector>(source: &Source, to: *mut f32) 
                 let from = source.data.wrapping_add(v * V::LANES * source.line_stride + step);
                 let to = to.add(step * width + v * V::LANES);
                 let depth = (source.depth - step).min(V::LANES);
+                for line in 0..count {
+                    V::prefetch(from.wrapping_add(line * source.line_stride + AHEAD_IN_ROW));
+                }
                 if count == V::LANES && depth == V::LANES {
                     V::transpose(from, source.line_stride, to, width);
                 } else {

@@ -24,6 +24,8 @@ pub(super) struct Grid {
     tile_rows: usize,
     depth: usize,
     block_depth: usize,
+    /// Threads for which the product was cut.
+    pub threads: usize,
 }
 
 impl Grid {
@@ -38,14 +40,27 @@ impl Grid {
         let panels = columns.div_ceil(panel_columns);
         let wanted = if threads > 1 { TASKS_A_THREAD * threads } else { 1 };
         let row_blocks_at_most = rows.div_ceil(FEW_ROWS);
-        let groups = (panels * panel_columns * block_depth).div_ceil(GROUP).max(1);
+        // A single tile multiplies each panel right after it was packed, so that there is no group to keep.
+        let group = if rows <= tile_rows { 8 * panel_columns * block_depth } else { GROUP };
+        let groups = (panels * panel_columns * block_depth).div_ceil(group.max(1)).max(1);
         let mut row_blocks = wanted.div_ceil(groups).min(row_blocks_at_most);
         let groups = groups.max(wanted.div_ceil(row_blocks)).min(panels);
         if threads > 1 {
             let lowest = rows.div_ceil(2 * tile_rows);
             row_blocks = row_blocks.max(wanted.div_ceil(groups)).min(lowest);
         }
-        Self { rows, columns, row_blocks, groups, panels, panel_columns, tile_rows, depth, block_depth }
+        Self {
+            rows,
+            columns,
+            row_blocks,
+            groups,
+            panels,
+            panel_columns,
+            tile_rows,
+            depth,
+            block_depth,
+            threads,
+        }
     }
 
     /// Blocks of K; one even if K is 0, since the destination is to be written.

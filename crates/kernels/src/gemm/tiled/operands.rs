@@ -1,0 +1,142 @@
+//! The operands of a product, and the packing of their parts.
+
+use std::ops::Range;
+
+use super::finish;
+use super::machine::{Finish, Machine};
+use super::pack::Source;
+use super::tile::{Layout, ROW_STRIDE};
+use crate::cpu::Isa;
+use crate::gemm::Matrix;
+
+/// What is multiplied, and with what kernels.
+pub(super) struct Operands<'a> {
+    pub isa: Isa,
+    pub machine: &'static Machine,
+    pub layout: Layout,
+    pub a: Matrix<'a>,
+    pub b: Matrix<'a>,
+}
+
+/// The rows of a band of tiles.
+pub(super) struct Rows {
+    first: *const f32,
+    /// Distance of rows in the layout `ByRow`.
+    pub stride: usize,
+    place: Place,
+}
+
+/// Where rows are multiplied.
+enum Place {
+    /// In `a` itself.
+    Own,
+    /// In a buffer, tiles so many floats apart.
+    Packed(usize),
+}
+
+impl Rows {
+    /// The first element of a tile, which begins `row` rows after the first.
+    pub fn of_tile(&self, index: usize, row: usize) -> *const f32 {
+        self.first.wrapping_add(match self.place {
+            Place::Own => row * self.stride,
+            Place::Packed(floats) => index * floats,
+        })
+    }
+}
+
+impl Operands<'_> {
+    /// Whether tiles multiply the elements of `a` where they are. Rows a multiple of 4 KiB apart compete for the same lines of the
+    /// first-level cache, so that they are worth a copy.
+    fn reads_a_in_place(&self) -> bool {
+        let crowded = self.a.row_stride.is_multiple_of(1024) && self.a.rows > 8;
+        self.machine.finish == Finish::Exact && self.layout == Layout::ByRow && !crowded
+    }
+
+    /// Tiles of `a` that are packed together: with a transposed matrix several, so that each of its cache lines is fetched once.
+    pub fn tiles_of_band(&self) -> usize {
+        match self.layout {
+            Layout::ByRow => 1,
+            Layout::ByStep => 4,
+        }
+    }
+
+    /// Room for a packed band.
+    pub fn band_floats(&self) -> usize {
+        self.tiles_of_band() * self.machine.tile_floats()
+    }
+
+    /// The part of `a` that a band of tiles multiplies.
+    pub fn source_of_band(&self, band: &[Range<usize>], depth: Range<usize>) -> Source {
+        source(self.a, band[0].start..band[band.len() - 1].end, depth)
+    }
+
+    /// The rows of a band of tiles, in place or packed into `to`, which has room for them.
+    pub fn rows(&self, band: &[Range<usize>], depth: Range<usize>, to: *mut f32) -> Rows {
+        let source = self.source_of_band(band, depth);
+        if self.reads_a_in_place() {
+            return Rows { first: source.data, stride: source.line_stride, place: Place::Own };
+        }
+        let tile_floats = self.machine.tile_floats();
+        let first = band[0].start;
+        let tiles: Vec<_> = band.iter().map(|rows| rows.start - first..rows.end - first).collect();
+        // SAFETY: the rows and positions lie inside of `a`; the buffer was initialised, and no other task has it.
+        let packed = unsafe {
+            self.machine.pack_tiles(self.layout, &source, &tiles, to);
+            std::slice::from_raw_parts_mut(to, tiles.len() * tile_floats)
+        };
+        for (tile, packed) in tiles.iter().zip(packed.chunks_mut(tile_floats)) {
+            self.finish_tile(packed, tile.len(), source.depth);
+        }
+        Rows { first: to, stride: ROW_STRIDE, place: Place::Packed(tile_floats) }
+    }
+
+    /// Brings a packed tile into the number format in which it is multiplied.
+    fn finish_tile(&self, packed: &mut [f32], rows: usize, depth: usize) {
+        let lanes = self.machine.lanes;
+        match (self.machine.finish, self.layout) {
+            (Finish::Exact, _) => {}
+            (Finish::Rounded, Layout::ByRow) => {
+                packed
+                    .chunks_mut(ROW_STRIDE)
+                    .take(rows)
+                    .for_each(|row| finish::round_all(self.isa, &mut row[..depth]));
+            }
+            (Finish::Rounded, Layout::ByStep) => finish::round_all(self.isa, &mut packed[..depth * lanes]),
+            (Finish::Pairs, Layout::ByRow) => {
+                packed
+                    .chunks_mut(ROW_STRIDE)
+                    .take(rows)
+                    .for_each(|row| finish::pair_row(self.isa, row, depth));
+            }
+            (Finish::Pairs, Layout::ByStep) => finish::pair_steps(self.isa, packed, lanes, depth),
+        }
+    }
+
+    /// Packs a panel of columns of `b` into `to`, which has room for it.
+    pub fn pack_panel(&self, columns: Range<usize>, depth: Range<usize>, to: *mut f32) {
+        let source = source(self.b.t(), columns, depth);
+        let width = self.machine.panel_columns();
+        // SAFETY: the columns and positions lie inside of `b`; the buffer was initialised, and no other task has it.
+        let packed = unsafe {
+            self.machine.pack_panel(&source, to);
+            std::slice::from_raw_parts_mut(to, self.machine.panel_floats())
+        };
+        match self.machine.finish {
+            Finish::Exact => {}
+            Finish::Rounded => finish::round_all(self.isa, &mut packed[..source.depth * width]),
+            Finish::Pairs => finish::pair_steps(self.isa, packed, width, source.depth),
+        }
+    }
+}
+
+/// The block of rows `lines` and columns `depth` of a matrix.
+fn source(matrix: Matrix, lines: Range<usize>, depth: Range<usize>) -> Source {
+    let offset = lines.start * matrix.row_stride + depth.start * matrix.col_stride;
+    Source {
+        data: matrix.data.as_ptr().wrapping_add(offset),
+        line_stride: matrix.row_stride,
+        depth_stride: matrix.col_stride,
+        lines: lines.len(),
+        depth: depth.len(),
+    }
+}
