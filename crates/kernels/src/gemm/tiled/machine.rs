@@ -19,8 +19,8 @@ pub(super) struct Machine {
     pub finish: Finish,
     /// By rows of the tile, less one; registers of columns, less one; and layout.
     runs: &'static [[[Run; 2]; PANEL_VECTORS]],
-    /// By rows of the strip, less one: registers of columns, and what computes them.
-    strips: [(usize, strip::Run); strip::MAX_ROWS],
+    /// By rows of the strip, less one.
+    strips: [strip::Run; strip::MAX_ROWS],
     rows_by_step: PackTiles,
     panel_copied: PackPanel,
     panel_transposed: PackPanel,
@@ -89,11 +89,6 @@ impl Machine {
         unsafe { run(tile) }
     }
 
-    /// Columns of a strip of so many rows.
-    pub fn strip_columns(&self, rows: usize) -> usize {
-        self.strips[rows - 1].0 * self.lanes
-    }
-
     /// Computes a strip of `rows` rows.
     ///
     /// # Safety
@@ -101,7 +96,7 @@ impl Machine {
     /// The pointers of the strip are valid for what their descriptions say.
     pub unsafe fn run_strip(&self, rows: usize, strip: &Strip) {
         // SAFETY: the caller vouches for the pointers, and `of` gives only machines whose instructions the processor has.
-        unsafe { self.strips[rows - 1].1(strip) }
+        unsafe { self.strips[rows - 1](strip) }
     }
 
     /// Packs tiles of `a`, whose rows are ranges of the source's lines, each [`tile_floats`](Self::tile_floats) after the last.
@@ -134,7 +129,7 @@ impl Machine {
 macro_rules! machine {
     (
         $name:ident, $vector:ty, $features:literal,
-        tiles [$($rows:literal)*], strips [$($strip:literal x $vectors:literal)*],
+        tiles [$($rows:literal)*],
         $($machine:ident: $finish:ident),*
     ) => {
         mod $name {
@@ -145,8 +140,7 @@ macro_rules! machine {
                 [run::<$rows, 2, true>, run::<$rows, 2, false>],
             ]),*];
 
-            const STRIPS: [(usize, strip::Run); strip::MAX_ROWS] =
-                [$(($vectors, run_strip::<$strip, $vectors>)),*];
+            const STRIPS: [strip::Run; strip::MAX_ROWS] = [run_strip::<1>, run_strip::<2>, run_strip::<3>, run_strip::<4>];
 
             $(pub static $machine: Machine = Machine {
                 lanes: <$vector>::LANES,
@@ -166,9 +160,9 @@ macro_rules! machine {
             }
 
             #[target_feature(enable = $features)]
-            unsafe fn run_strip<const ROWS: usize, const VECTORS: usize>(strip: &Strip) {
+            unsafe fn run_strip<const ROWS: usize>(strip: &Strip) {
                 // SAFETY: the features are enabled; the caller vouches for the rest.
-                unsafe { strip::run::<$vector, ROWS, VECTORS>(strip) }
+                unsafe { strip::run::<$vector, ROWS>(strip) }
             }
 
             #[target_feature(enable = $features)]
@@ -194,17 +188,17 @@ macro_rules! machine {
 
 machine!(
     avx512, Zmm<1>, "avx512f",
-    tiles [1 2 3 4 5 6 7 8 9 10 11 12 13 14], strips [1 x 16 2 x 12 3 x 8 4 x 6],
+    tiles [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
     EXACT: Exact, ROUNDED: Rounded
 );
 machine!(
     avx512_bf16, Zmm<2>, "avx512f,avx512bf16",
-    tiles [1 2 3 4 5 6 7 8 9 10 11 12 13 14], strips [1 x 16 2 x 12 3 x 8 4 x 6],
+    tiles [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
     PAIRS: Pairs
 );
 machine!(
     avx2, Ymm, "avx2,fma",
-    tiles [1 2 3 4 5 6], strips [1 x 8 2 x 5 3 x 3 4 x 2],
+    tiles [1 2 3 4 5 6],
     EXACT: Exact, ROUNDED: Rounded
 );
 
