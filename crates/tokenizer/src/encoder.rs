@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
-use tokenizers::{PreTokenizerWrapper, Tokenizer as Pipeline};
+use tokenizers::pre_tokenizers::metaspace::PrependScheme;
+use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, Tokenizer as Pipeline};
 
 use crate::{Result, Special, Tokenizer};
 
@@ -11,9 +12,9 @@ const LONGEST_WORD: usize = 48;
 
 /// Encodes much text fast, by remembering the ids of words; made by [`Tokenizer::encoder`].
 ///
-/// GPT-2's pre-tokenizer never joins a character that is not white space with white space after it, so the ids of a
-/// text are those of its words one after the other, each word with the white space before it. Most words of a text have
-/// come before. A tokenizer of another kind is asked for the text as it is.
+/// The pre-tokenizers of GPT-2, BERT and T5 never join a character that is not white space with white space after it, so
+/// the ids of a text are those of its words one after the other, each word with the white space before it. Most words of
+/// a text have come before. A tokenizer of another kind is asked for the text as it is.
 ///
 /// ```
 /// use tercet_tokenizer::{Special, Training};
@@ -77,13 +78,13 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Where the first word of a text ends: before the first white space (of ASCII) after something else.
+/// Where the first word of a text ends: before the first space, tab or end of line after what is not white space.
 fn word_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let is_end = |i: &usize| {
         // U+000B is white space to Unicode, though not to `is_ascii_whitespace`.
         let space = |byte: u8| byte.is_ascii_whitespace() || byte == 0x0b;
-        space(bytes[*i])
+        matches!(bytes[*i], b' ' | b'\t' | b'\n' | b'\r')
             && if bytes[i - 1].is_ascii() {
                 !space(bytes[i - 1])
             } else {
@@ -93,17 +94,33 @@ fn word_end(text: &str) -> usize {
     (1..bytes.len()).find(is_end).unwrap_or(bytes.len())
 }
 
-/// Whether the ids of a text are those of its words: GPT-2's pre-tokenizer alone, and no added token that white space
-/// or a neighbouring word could make a difference to.
+/// Whether the ids of a text are those of its words: the pre-tokenizer of GPT-2, BERT or T5 with a normaliser that looks
+/// at words alone, and no added token that white space or a neighbouring word could make a difference to.
 fn ids_follow_from_words(pipeline: &Pipeline) -> bool {
-    let gpt2 = matches!(
-        pipeline.get_pre_tokenizer(),
-        Some(PreTokenizerWrapper::ByteLevel(bytes)) if bytes.use_regex && !bytes.add_prefix_space
-    );
-    let added = pipeline.get_added_tokens_decoder();
-    let plain = added.values().all(|token| {
+    use PreTokenizerWrapper::{BertPreTokenizer, ByteLevel, Metaspace, Sequence, WhitespaceSplit};
+    let by_words = match pipeline.get_pre_tokenizer() {
+        Some(ByteLevel(bytes)) => bytes.use_regex && !bytes.add_prefix_space,
+        Some(BertPreTokenizer(_)) => true,
+        Some(Sequence(steps)) => {
+            matches!(steps.as_ref(), [WhitespaceSplit(_), Metaspace(spaces)]
+                if spaces.get_prepend_scheme() == PrependScheme::Always)
+        }
+        _ => false,
+    };
+    let plain = |token: &AddedToken| {
         let alone = !(token.lstrip || token.rstrip || token.single_word);
         alone && !token.content.contains(char::is_whitespace)
-    });
-    gpt2 && plain && pipeline.get_normalizer().is_none()
+    };
+    by_words
+        && pipeline.get_normalizer().is_none_or(is_by_words)
+        && pipeline.get_added_tokens_decoder().values().all(plain)
+}
+
+fn is_by_words(normalizer: &NormalizerWrapper) -> bool {
+    use NormalizerWrapper::{BertNormalizer, NFKC, Nmt, Precompiled, Sequence};
+    match normalizer {
+        BertNormalizer(_) | NFKC(_) | Nmt(_) | Precompiled(_) => true,
+        Sequence(steps) => steps.as_ref().iter().all(is_by_words),
+        _ => false,
+    }
 }

@@ -22,7 +22,8 @@ pub enum Error {
     },
     /// A folder holds no tokenizer in a form that is known.
     #[error(
-        "{}: no tokenizer in this folder: expected tokenizer.json, or vocab.json with merges.txt",
+        "{}: no tokenizer in this folder: expected tokenizer.json, vocab.json with merges.txt, \
+         spiece.model or vocab.txt",
         folder.display()
     )]
     NoTokenizer {
@@ -41,6 +42,35 @@ pub enum Error {
         offset: usize,
         /// How many entries the vocabulary has.
         size: usize,
+    },
+    /// A text cannot be cut to the length asked for.
+    #[error("cannot cut to {max_length} ids: at least {least} are needed, for {taken_by}")]
+    TooShort {
+        /// The length asked for.
+        max_length: usize,
+        /// The shortest length that works.
+        least: usize,
+        /// What takes these ids.
+        taken_by: &'static str,
+    },
+    /// The second of two texts was to be cut, and there is one.
+    #[error("cannot cut the second text: there is only one")]
+    NoSecondText,
+    /// The pieces of a long text would not advance.
+    #[error("pieces of {window} ids cannot share {stride} with the one before")]
+    Stride {
+        /// The ids to share.
+        stride: usize,
+        /// The ids of a piece.
+        window: usize,
+    },
+    /// A regular expression to split by is not one.
+    #[error("the pattern {pattern:?} is not a regular expression: {message}")]
+    Pattern {
+        /// The expression.
+        pattern: String,
+        /// What is wrong with it.
+        message: String,
     },
     /// Ids could not be turned into text.
     #[error("cannot decode the ids: {0}")]

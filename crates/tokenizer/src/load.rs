@@ -1,34 +1,51 @@
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, from_value};
 use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Tokenizer as Pipeline};
 
-use crate::{Error, Result, Tokenizer};
+use crate::unigram::SENTINELS;
+use crate::{Error, Normalization, Result, Tokenizer};
 
 impl Tokenizer {
     /// Opens a tokenizer in any form that Hugging Face saves: a folder, or a `tokenizer.json`.
     ///
-    /// In a folder, `tokenizer.json` is taken before `vocab.json` + `merges.txt`, and the end of text is the
-    /// `eos_token` of `tokenizer_config.json` if there is one.
+    /// In a folder, `tokenizer.json` is taken before `vocab.json` + `merges.txt`, `spiece.model` and `vocab.txt`, and
+    /// what these do not say is read from `tokenizer_config.json`: the end of text (`eos_token`), the number of
+    /// sentinels (`extra_ids`, else 100) and the [`Normalization`] of a `vocab.txt` (else that of an uncased one).
     ///
     /// # Errors
     /// When nothing of the kind is there, or a file does not hold what it should.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if fs::metadata(path).map_err(Error::io(path))?.is_file() {
-            return Self::from_json_file(path, None);
+            return match path.extension().and_then(OsStr::to_str) {
+                Some("model") => Self::from_spiece(path, SENTINELS),
+                Some("txt") => Self::from_vocab(path, Normalization::default()),
+                _ => Self::from_json_file(path, None),
+            };
         }
-        let end_token = end_token(&path.join("tokenizer_config.json"))?;
-        let [json, vocab, merges] =
-            ["tokenizer.json", "vocab.json", "merges.txt"].map(|name| path.join(name));
+        let config_path = path.join("tokenizer_config.json");
+        let config = if config_path.is_file() { read_json(&config_path)? } else { Value::Null };
+        let end_token = token(&config["eos_token"]);
+        let [json, vocab, merges, spiece, lines] =
+            ["tokenizer.json", "vocab.json", "merges.txt", "spiece.model", "vocab.txt"]
+                .map(|name| path.join(name));
         if json.is_file() {
-            Self::from_json_file(&json, end_token.as_deref())
+            Self::from_json_file(&json, end_token)
         } else if vocab.is_file() && merges.is_file() {
             Self::from_vocab_and_merges(&vocab, &merges)
+        } else if spiece.is_file() {
+            let sentinels = config["extra_ids"].as_u64().map_or(SENTINELS, |count| count as usize);
+            Self::from_spiece(&spiece, sentinels)
+        } else if lines.is_file() {
+            let normalization =
+                if config.is_null() { Ok(Normalization::default()) } else { from_value(config) };
+            Self::from_vocab(&lines, normalization.map_err(|e| Error::format(&config_path, e))?)
         } else {
             Err(Error::NoTokenizer { folder: path.to_owned() })
         }
@@ -82,14 +99,9 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&bytes).map_err(|e| Error::format(path, e))
 }
 
-/// The `eos_token` of a `tokenizer_config.json`, a string or an object with `content`.
-fn end_token(path: &Path) -> Result<Option<String>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let config: Value = read_json(path)?;
-    let token = &config["eos_token"];
-    Ok(token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned))
+/// A token of a `tokenizer_config.json`, a string or an object with `content`.
+fn token(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value["content"].as_str())
 }
 
 /// Checks the merges of a BPE model of `tokenizer.json`, whose reader relies on them to fit the vocabulary.

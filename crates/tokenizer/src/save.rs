@@ -5,13 +5,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokenizers::{Model, ModelWrapper};
 
+use crate::word_piece::normalization;
 use crate::{Error, Result, Tokenizer};
 
 impl Tokenizer {
     /// Saves the tokenizer in Hugging Face form into a folder, which is made if it is missing.
     ///
     /// Writes `tokenizer.json`, `tokenizer_config.json` and the vocabulary files of the model (`vocab.json` and
-    /// `merges.txt` for BPE), each whole or not at all.
+    /// `merges.txt` for BPE, `vocab.txt` for WordPiece), each whole or not at all.
     ///
     /// # Errors
     /// When the folder cannot be written.
@@ -19,33 +20,56 @@ impl Tokenizer {
         let folder = folder.as_ref();
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
         let made = tempfile::tempdir_in(folder).map_err(Error::io(folder))?;
-        let files =
-            self.pipeline.get_model().save(made.path(), None).map_err(|e| Error::format(folder, e))?;
+        let files = match self.as_saved().get_model() {
+            // Nothing reads the file that `tokenizers` would write.
+            ModelWrapper::Unigram(_) => Vec::new(),
+            model => model.save(made.path(), None).map_err(|e| Error::format(folder, e))?,
+        };
         for file in files {
             let bytes = fs::read(&file).map_err(Error::io(&file))?;
             let name = file.file_name().expect("a saved vocabulary has a file name");
             write(&folder.join(name), &bytes)?;
         }
-        let content = self.pipeline.to_string(true).expect("a tokenizer is plain data");
+        let content = self.as_saved().to_string(true).expect("a tokenizer is plain data");
         write(&folder.join("tokenizer.json"), content.as_bytes())?;
         write(&folder.join("tokenizer_config.json"), format!("{:#}\n", self.config()).as_bytes())
     }
 
     /// What transformers needs besides `tokenizer.json` to know the class and the special tokens.
     fn config(&self) -> Value {
-        let class = match self.pipeline.get_model() {
-            ModelWrapper::BPE(_) => "GPT2Tokenizer",
-            _ => "PreTrainedTokenizerFast",
-        };
-        let mut config = json!({
-            "tokenizer_class": class,
-            "add_prefix_space": false,
-            "clean_up_tokenization_spaces": false,
-        });
-        if let Some(end) = self.end_of_text.and_then(|id| self.id_to_token(id)) {
-            for name in ["bos_token", "eos_token", "unk_token"] {
-                config[name] = json!(end);
+        let normalization = normalization(self.as_saved());
+        let mut config = match (self.as_saved().get_model(), normalization) {
+            (ModelWrapper::BPE(_), _) => {
+                json!({"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": false})
             }
+            (_, Some(normalization)) => {
+                let mut config = json!(normalization);
+                config["tokenizer_class"] = json!("BertTokenizer");
+                config
+            }
+            (ModelWrapper::Unigram(_), _) if !self.sentinels().is_empty() => {
+                json!({"tokenizer_class": "T5Tokenizer", "extra_ids": self.sentinels().len()})
+            }
+            _ => json!({"tokenizer_class": "PreTrainedTokenizerFast", "add_prefix_space": false}),
+        };
+        config["clean_up_tokenization_spaces"] = json!(false);
+        let own = [
+            ("pad_token", ["[PAD]", "<pad>"]),
+            ("unk_token", ["[UNK]", "<unk>"]),
+            ("cls_token", ["[CLS]", "<cls>"]),
+            ("sep_token", ["[SEP]", "<sep>"]),
+            ("mask_token", ["[MASK]", "<mask>"]),
+        ];
+        for (name, tokens) in own {
+            if let Some(token) = tokens.into_iter().find(|token| self.token_to_id(token).is_some()) {
+                config[name] = json!(token);
+            }
+        }
+        let Some(end) = self.end_of_text.and_then(|id| self.id_to_token(id)) else { return config };
+        match end.as_str() {
+            "[SEP]" => {}
+            "</s>" => config["eos_token"] = json!(end),
+            _ => ["bos_token", "eos_token", "unk_token"].iter().for_each(|name| config[*name] = json!(end)),
         }
         config
     }

@@ -1,9 +1,10 @@
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
-use tokenizers::Tokenizer as Pipeline;
+use serde_json::Value;
+use tokenizers::{AddedToken, ModelWrapper, Tokenizer as Pipeline};
 
-use crate::{Encoder, Encoding, Error, Fingerprint, Result, StreamDecoder, fingerprint};
+use crate::{Encoder, Encoding, Error, Fingerprint, Input, Result, StreamDecoder, fingerprint};
 
 /// Whether special tokens (`<|endoftext|>`, `[CLS]`, ...) take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Special {
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     pub(crate) pipeline: Pipeline,
+    /// The pipeline with its special tokens in the model, where `pipeline` spells them.
+    not_spelling: Option<Box<Pipeline>>,
     pub(crate) end_of_text: Option<u32>,
     size: usize,
     fingerprint: OnceLock<Fingerprint>,
@@ -34,13 +37,19 @@ impl Tokenizer {
         let names = end_token.into_iter().chain(["<|endoftext|>", "</s>", "[SEP]"]);
         let end_of_text = names.filter_map(|name| pipeline.token_to_id(name)).next();
         let size = pipeline.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
-        Self { pipeline, end_of_text, size, fingerprint: OnceLock::new() }
+        Self { pipeline, not_spelling: None, end_of_text, size, fingerprint: OnceLock::new() }
     }
 
     /// The same tokenizer, which spells out a special token that stands literally in a text (`<`, `|`, `end`, ...)
     /// instead of giving its id: for text from strangers, that must not be able to end a document.
     pub fn spelling_special_tokens(mut self) -> Self {
+        if self.not_spelling.is_none() {
+            self.not_spelling = Some(Box::new(self.pipeline.clone()));
+        }
         self.pipeline.set_encode_special_tokens(true);
+        let special: Vec<_> = self.pipeline.get_added_tokens_decoder().into_values().collect();
+        let model = without_special(self.pipeline.get_model(), &special);
+        self.pipeline.with_model(model);
         self.fingerprint = OnceLock::new();
         self
     }
@@ -88,13 +97,17 @@ impl Tokenizer {
         Encoder::new(self)
     }
 
-    /// The ids of a text with the place that each came from.
+    /// The ids of a text, or of a pair of texts, with the place that each came from.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn encoding(&self, text: &str, special: Special) -> Result<Encoding> {
-        let parts = self.pipeline.encode(text, special == Special::With);
-        parts.map(|parts| Encoding::new(&parts)).map_err(|e| self.encode_error(text, &e))
+    pub fn encoding<'a>(&self, input: impl Into<Input<'a>>, special: Special) -> Result<Encoding> {
+        let input = input.into();
+        let parts = self.pipeline.encode(input, special == Special::With);
+        parts.map(|parts| Encoding::new(self, &parts)).map_err(|e| {
+            let (first, second) = input.texts();
+            self.encode_error(&(first.to_owned() + second.unwrap_or_default()), &e)
+        })
     }
 
     /// The text of ids. Bytes that are not UTF-8 become U+FFFD.
@@ -116,21 +129,47 @@ impl Tokenizer {
     /// A hash of all that decides the ids of a text; the same for the same tokenizer from any of its files.
     pub fn fingerprint(&self) -> Fingerprint {
         *self.fingerprint.get_or_init(|| {
-            let content = serde_json::to_value(&*self.pipeline).expect("a tokenizer is plain data");
+            let content = serde_json::to_value(&**self.as_saved()).expect("a tokenizer is plain data");
             fingerprint::of_tokenizer(&content, self.pipeline.get_encode_special_tokens())
         })
     }
 
+    /// The pipeline as files have it, which never spells special tokens.
+    pub(crate) fn as_saved(&self) -> &Pipeline {
+        self.not_spelling.as_deref().unwrap_or(&self.pipeline)
+    }
+
     /// Names the character at fault where the vocabulary is one of characters.
-    fn encode_error(&self, text: &str, error: &tokenizers::Error) -> Error {
+    pub(crate) fn encode_error(&self, text: &str, error: &tokenizers::Error) -> Error {
         let mut buffer = [0; 4];
         let unknown =
             text.char_indices().find(|(_, c)| self.token_to_id(c.encode_utf8(&mut buffer)).is_none());
         match (self.pipeline.get_model(), unknown) {
-            (tokenizers::ModelWrapper::WordLevel(_), Some((offset, character))) => {
+            (ModelWrapper::WordLevel(_), Some((offset, character))) => {
                 Error::UnknownCharacter { character, offset, size: self.size }
             }
             _ => Error::Encode(error.to_string()),
         }
     }
+}
+
+/// The model without the special tokens that its own vocabulary has, where it would find them in a text by itself.
+fn without_special(model: &ModelWrapper, special: &[AddedToken]) -> ModelWrapper {
+    let is_special = |token: &str| special.iter().any(|added| added.special && added.content == token);
+    let mut content = serde_json::to_value(model).expect("a model is plain data");
+    match (model, &mut content["vocab"]) {
+        (ModelWrapper::Unigram(_), Value::Array(pieces)) => {
+            // Its ids are places in the list; no text that reaches the model has a space.
+            for piece in pieces {
+                if let Some(token) = piece[0].as_str().filter(|token| is_special(token)) {
+                    piece[0] = format!(" {token}").into();
+                }
+            }
+        }
+        (ModelWrapper::WordLevel(model), Value::Object(words)) => {
+            words.retain(|word, _| *word == model.unk_token || !is_special(word));
+        }
+        _ => return model.clone(),
+    }
+    serde_json::from_value(content).expect("a model reads what it wrote")
 }

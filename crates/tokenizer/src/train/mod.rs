@@ -1,3 +1,9 @@
+mod lattice;
+mod seeds;
+mod unigram;
+mod word_piece;
+mod words;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +16,9 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer as Pipeline};
 
 use crate::load::byte_level;
-use crate::{Error, Result, Tokenizer};
+use crate::unigram::SENTINELS;
+use crate::word_piece::SPECIAL_TOKENS;
+use crate::{Error, Normalization, Result, Tokenizer};
 
 /// How a vocabulary is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +27,14 @@ pub enum Algorithm {
     /// Byte pair encoding over bytes with GPT-2's pre-tokenizer (Radford et al. 2019, section 2.2): the most frequent
     /// pair of tokens is merged until the vocabulary is full.
     ByteLevelBpe,
+    /// Pieces of words, those inside a word marked with `##`, for BERT: the most frequent pair of pieces is merged
+    /// until the vocabulary is full.
+    WordPiece(Normalization),
+    /// Pieces with probabilities, for T5 (Kudo 2018, section 3.2), and after them as many sentinels.
+    Unigram {
+        /// How many of `<extra_id_0>`, `<extra_id_1>`, ... there are.
+        sentinels: usize,
+    },
     /// Every character of the text is an entry, in code point order.
     Characters,
 }
@@ -37,11 +53,12 @@ pub enum Algorithm {
 pub struct Training {
     /// How the vocabulary is found.
     pub algorithm: Algorithm,
-    /// The most entries that the vocabulary may have, special tokens included. A small text may not fill it.
+    /// The most entries that the vocabulary may have, special tokens and sentinels included. A small text may not
+    /// fill it.
     pub vocab_size: usize,
-    /// A pair that occurs less often is not merged.
+    /// A pair that occurs less often is not merged; of no meaning to Unigram.
     pub min_frequency: u64,
-    /// Entries that no text is split into; the first of them ends a text.
+    /// Entries that no text is split into. With bytes and characters, the first of them ends a text.
     pub special_tokens: Vec<String>,
 }
 
@@ -53,6 +70,26 @@ impl Training {
             vocab_size,
             min_frequency: 2,
             special_tokens: vec!["<|endoftext|>".into()],
+        }
+    }
+
+    /// WordPiece as BERT has it, uncased, with `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]`.
+    pub fn word_piece(vocab_size: usize) -> Self {
+        Self {
+            algorithm: Algorithm::WordPiece(Normalization::default()),
+            vocab_size,
+            min_frequency: 2,
+            special_tokens: SPECIAL_TOKENS.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// Unigram as T5 has it, with `<pad>`, `</s>`, `<unk>` and 100 sentinels.
+    pub fn unigram(vocab_size: usize) -> Self {
+        Self {
+            algorithm: Algorithm::Unigram { sentinels: SENTINELS },
+            vocab_size,
+            min_frequency: 1,
+            special_tokens: ["<pad>", "</s>", "<unk>"].map(str::to_owned).to_vec(),
         }
     }
 
@@ -71,12 +108,18 @@ impl Training {
     /// # Errors
     /// When there is no text, or the vocabulary asked for cannot hold the bytes (or characters) and special tokens.
     pub fn run<T: AsRef<str> + Send>(&self, texts: impl Iterator<Item = T> + Send) -> Result<Tokenizer> {
-        let end = self.special_tokens.first().map(String::as_str);
-        let pipeline = match self.algorithm {
-            Algorithm::ByteLevelBpe => self.train_byte_level_bpe(texts)?,
-            Algorithm::Characters => self.train_characters(texts)?,
-        };
-        Ok(Tokenizer::new(pipeline, end))
+        let first = self.special_tokens.first().map(String::as_str);
+        let without = |text: T| Training::without_special(&self.special_tokens, text.as_ref());
+        Ok(match self.algorithm {
+            Algorithm::ByteLevelBpe => Tokenizer::new(self.train_byte_level_bpe(texts)?, first),
+            Algorithm::WordPiece(normalization) => {
+                Tokenizer::new(self.train_word_piece(normalization, texts.map(without))?, None)
+            }
+            Algorithm::Unigram { sentinels } => {
+                Tokenizer::new(self.train_unigram(sentinels, texts.map(without))?, None)
+            }
+            Algorithm::Characters => Tokenizer::new(self.train_characters(texts)?, first),
+        })
     }
 
     fn train_byte_level_bpe<T: AsRef<str> + Send>(
