@@ -2,6 +2,7 @@
 
 mod batch;
 mod config;
+mod cost;
 mod decoder;
 mod encoder;
 mod error;
@@ -16,6 +17,7 @@ mod size;
 
 pub use batch::T5Batch;
 pub use config::{Config, FeedForwardProj};
+pub use cost::Cost;
 pub use decoder::Memory;
 pub use error::Error;
 pub use folder::Loaded;

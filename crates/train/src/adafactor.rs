@@ -141,7 +141,7 @@ impl Kept {
 
     /// Updates the parameter `p` from its gradient `g`.
     pub fn step(&mut self, rule: &Adafactor, update: Update, p: &mut [f32], g: &[f32]) {
-        let Update { step, lr, grad_scale, decays } = update;
+        let Update { step, lr, grad_scale, decays, .. } = update;
         if p.is_empty() {
             return;
         }

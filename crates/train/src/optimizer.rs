@@ -89,6 +89,8 @@ pub struct Moment<'a> {
 struct Piece {
     range: Range<usize>,
     decays: bool,
+    /// Number of the parameter, or of the first one in it.
+    entry: usize,
 }
 
 /// Floats in a piece at most: with its moments it stays in a core's own cache.
@@ -107,7 +109,7 @@ impl Optimizer {
             }
             _ => Vec::new(),
         };
-        Self { rule, pieces: pieces(&entries, &decays), entries, moments, kept, steps: 0 }
+        Self { rule, pieces: pieces(&entries, &decays, &rule), entries, moments, kept, steps: 0 }
     }
 
     /// Takes one step at rate `lr`, with every gradient multiplied by `grad_scale`.
@@ -179,10 +181,16 @@ impl Optimizer {
             let step = self.steps;
             let tasks: Vec<_> = cut(values, &ranges).into_iter().zip(&mut self.kept).zip(&ranges).collect();
             return tasks.into_par_iter().for_each(|((values, kept), range)| {
-                let update = Update { step, lr, grad_scale, decays: kept.decays };
+                let update = Update { step, lr, grad_scale, decays: kept.decays, rms: 0.0 };
                 kept.step(&rule, update, values, &grads[range.clone()]);
             });
         }
+        let rms = |entry: &Entry| {
+            let values = &values[entry.range.clone()];
+            (elementwise::sum_squares(values) / values.len() as f64).sqrt()
+        };
+        let asked = if self.rule.asks_for_rms() { self.entries.as_slice() } else { &[] };
+        let rms: Vec<f64> = asked.iter().map(rms).collect();
         let ranges: Vec<_> = self.pieces.iter().map(|piece| piece.range.clone()).collect();
         let mut tasks: Vec<_> = cut(values, &ranges)
             .into_iter()
@@ -195,7 +203,8 @@ impl Optimizer {
         }
         let (rule, step) = (self.rule, self.steps);
         tasks.into_par_iter().for_each(|(piece, values, mut moments)| {
-            let update = Update { step, lr, grad_scale, decays: piece.decays };
+            let rms = rms.get(piece.entry).copied().unwrap_or_default();
+            let update = Update { step, lr, grad_scale, decays: piece.decays, rms };
             rule.apply(update, values, &grads[piece.range.clone()], &mut moments);
         });
     }
@@ -207,21 +216,21 @@ pub fn clip_factor(norm: f64, max_norm: f64) -> f64 {
     (max_norm / (norm + 1e-6)).min(1.0)
 }
 
-/// Cuts the trained parameters into pieces; neighbours that are treated alike are one stretch first.
-fn pieces(entries: &[Entry], decays: &Decays) -> Vec<Piece> {
+/// Cuts the trained parameters into pieces; neighbours that are treated alike are one stretch first, unless the rule
+/// wants each parameter by itself.
+fn pieces(entries: &[Entry], decays: &Decays, rule: &Rule) -> Vec<Piece> {
     let mut stretches: Vec<Piece> = Vec::new();
-    for entry in entries {
+    for (i, entry) in entries.iter().enumerate() {
         let decays = decays.includes(&entry.name, entry.shape.len());
+        let joins = |last: &Piece| last.decays == decays && last.range.end == entry.range.start;
         match stretches.last_mut() {
-            Some(last) if last.decays == decays && last.range.end == entry.range.start => {
-                last.range.end = entry.range.end;
-            }
-            _ => stretches.push(Piece { range: entry.range.clone(), decays }),
+            Some(last) if joins(last) && !rule.asks_for_rms() => last.range.end = entry.range.end,
+            _ => stretches.push(Piece { range: entry.range.clone(), decays, entry: i }),
         }
     }
-    let cut = |Piece { range, decays }: Piece| {
+    let cut = |Piece { range, decays, entry }: Piece| {
         let starts = range.clone().step_by(PIECE);
-        starts.map(move |start| Piece { range: start..(start + PIECE).min(range.end), decays })
+        starts.map(move |start| Piece { range: start..(start + PIECE).min(range.end), decays, entry })
     };
     stretches.into_iter().flat_map(cut).collect()
 }

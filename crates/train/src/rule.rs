@@ -31,6 +31,25 @@ pub enum Rule {
         #[serde(default)]
         amsgrad: bool,
     },
+    /// [`Rule::AdamW`] at the rate lr·max(RMS(p), least_scale) for each parameter, as Adafactor's rates are scaled, by
+    /// which nanoT5 trains T5; the decay goes with lr alone.
+    AdamWScaled {
+        /// Decay of the first moment.
+        #[serde(default = "beta1")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "bert_eps")]
+        eps: f64,
+        /// Decay of the weights that decay at all, in units of the rate.
+        #[serde(default)]
+        weight_decay: f64,
+        /// The least that the rate is multiplied by.
+        #[serde(default = "least_scale")]
+        least_scale: f64,
+    },
     /// Adam with the decay added to the gradient (`torch.optim.Adam`).
     Adam {
         /// Decay of the first moment.
@@ -100,6 +119,8 @@ pub(crate) struct Update {
     pub grad_scale: f64,
     /// Whether these parameters decay.
     pub decays: bool,
+    /// Root mean square of the whole parameter, where the rule asks for it.
+    pub rms: f64,
 }
 
 impl Rule {
@@ -113,9 +134,10 @@ impl Rule {
     pub fn moments(&self) -> &'static [&'static str] {
         match self {
             Self::AdamW { amsgrad: true, .. } => &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
-            Self::AdamW { .. } | Self::Adam { .. } | Self::AdamWeightDecay { .. } => {
-                &["exp_avg", "exp_avg_sq"]
-            }
+            Self::AdamW { .. }
+            | Self::AdamWScaled { .. }
+            | Self::Adam { .. }
+            | Self::AdamWeightDecay { .. } => &["exp_avg", "exp_avg_sq"],
             Self::Sgd { momentum: 0.0, .. } => &[],
             Self::Sgd { .. } => &["momentum_buffer"],
             Self::Lion { .. } => &["exp_avg"],
@@ -123,10 +145,15 @@ impl Rule {
         }
     }
 
+    /// Whether [`Rule::apply`] wants one parameter at a time, with its root mean square.
+    pub(crate) fn asks_for_rms(&self) -> bool {
+        matches!(self, Self::AdamWScaled { .. })
+    }
+
     /// Updates the parameters `p` from their gradients `g`, and the moments, which lie in the order of
     /// [`Rule::moments`].
     pub(crate) fn apply(&self, update: Update, p: &mut [f32], g: &[f32], moments: &mut [&mut [f32]]) {
-        let Update { step, lr, grad_scale, decays } = update;
+        let Update { step, lr, grad_scale, decays, rms } = update;
         let decay = |rate: f64| if decays { rate } else { 0.0 };
         let bias = |beta: f64| 1.0 - beta.powf(step as f64);
         match (*self, moments) {
@@ -138,6 +165,11 @@ impl Rule {
                 let keep = 1.0 - lr * decay(weight_decay);
                 let form = AdamForm::new([beta1, beta2], lr / bias(beta1), bias(beta2), eps);
                 AdamForm { keep: keep as f32, ..form }.run(p, g, grad_scale, [m, v], Some(largest));
+            }
+            (Self::AdamWScaled { beta1, beta2, eps, weight_decay, least_scale }, [m, v]) => {
+                let scale = rms.max(least_scale);
+                let (lr, weight_decay) = (lr * scale, decay(weight_decay) / scale);
+                adamw(&AdamW { lr, beta1, beta2, eps, weight_decay, step, grad_scale }, p, g, m, v);
             }
             (Self::Adam { beta1, beta2, eps, weight_decay }, [m, v]) => {
                 let form = AdamForm::new([beta1, beta2], lr / bias(beta1), bias(beta2), eps);
@@ -265,6 +297,10 @@ fn eps() -> f64 {
 
 fn bert_eps() -> f64 {
     1e-6
+}
+
+fn least_scale() -> f64 {
+    1e-3
 }
 
 fn lion_beta2() -> f64 {

@@ -179,6 +179,7 @@ fn presets_have_as_many_parameters_as_the_published_models() {
     let count = |preset: Preset, version| {
         let (config, params) = (preset.config(version), Params::new());
         T5ForConditionalGeneration::new(&params, &config, InitPreset::T5x);
+        assert_eq!(config.cost(1, 1, 1).parameters, params.len() as u64, "{preset:?}");
         params.len()
     };
     let published = [
@@ -191,6 +192,21 @@ fn presets_have_as_many_parameters_as_the_published_models() {
     for (preset, v1_0, v1_1) in published {
         assert_eq!(count(preset, Version::V1_0), v1_0, "{preset:?}");
         assert_eq!(count(preset, Version::V1_1), v1_1, "{preset:?}");
+    }
+}
+
+#[test]
+fn products_are_counted_by_their_shapes() {
+    // 2 texts of 5 tokens, answers of 3 rows; C = 24, heads·d_kv = 30, F = 40, V = 97; 2 + 3 layers.
+    let product = |n: u64, k: u64, m: u64| 2 * n * k * m;
+    let attention = |pairs: u64| 2 * product(1, 30, pairs);
+    let feed_forward = |n, gates| gates * product(n, 24, 40) + product(n, 40, 24);
+    for (version, gates) in [(Version::V1_0, 1), (Version::V1_1, 2)] {
+        let encoder = 4 * product(5, 24, 30) + attention(25) + feed_forward(5, gates);
+        let itself = 4 * product(3, 24, 30) + attention(6) + feed_forward(3, gates);
+        let cross = 2 * product(3, 24, 30) + 2 * product(5, 24, 30) + attention(15);
+        let one = 2 * encoder + 3 * (itself + cross) + product(3, 24, 97);
+        assert_eq!(config(version).cost(2, 5, 3).forward_flops, 2 * one);
     }
 }
 

@@ -294,3 +294,36 @@ fn adafactor_is_written_down_by_what_differs_from_t5x() {
     assert_eq!(serde_json::from_str::<Rule>(&text).unwrap(), rule);
     assert!(serde_json::from_str::<Rule>(r#"{"name": "adafactor", "beta3": 0.9}"#).is_err());
 }
+
+/// Against the equations in f64: the rate of each matrix follows its own size, the decay does not.
+#[test]
+fn scaled_adam_w_moves_each_parameter_by_its_own_size() {
+    let (params, rate, weight_decay) = (some_matrices(), 0.02, 0.1);
+    let mut expected: Vec<f64> = params.values().iter().map(|p| f64::from(*p)).collect();
+    let (mut m, mut v) = (vec![0.0; expected.len()], vec![0.0; expected.len()]);
+    let rule = Rule::AdamWScaled { beta1: 0.9, beta2: 0.99, eps: 1e-6, weight_decay, least_scale: 1e-3 };
+    let mut optimizer = Optimizer::new(rule, Decays::Matrices, &params);
+    for step in 1..=5 {
+        let mut rng = Rng::new(step);
+        let gradient: Vec<f32> = expected.iter().map(|_| rng.normal() as f32).collect();
+        params.update(|_, grads| grads.copy_from_slice(&gradient));
+        optimizer.step(&params, rate, 1.0);
+        for entry in params.entries() {
+            let p = &mut expected[entry.range.clone()];
+            let rms = (p.iter().map(|p| p * p).sum::<f64>() / p.len() as f64).sqrt();
+            let decay = if entry.shape.len() == 2 { weight_decay } else { 0.0 };
+            for (p, i) in p.iter_mut().zip(entry.range) {
+                let g = f64::from(gradient[i]);
+                m[i] = 0.9 * m[i] + 0.1 * g;
+                v[i] = 0.99 * v[i] + 0.01 * g * g;
+                let t = step as f64;
+                let direction =
+                    m[i] / (1.0 - 0.9f64.powf(t)) / ((v[i] / (1.0 - 0.99f64.powf(t))).sqrt() + 1e-6);
+                *p -= rate * decay * *p + rate * rms.max(1e-3) * direction;
+            }
+        }
+    }
+    for (i, (found, expected)) in params.values().iter().zip(&expected).enumerate() {
+        assert!((f64::from(*found) - expected).abs() < 2e-6, "{i}: {found}, not {expected}");
+    }
+}
