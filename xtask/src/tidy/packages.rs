@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::File;
 
 /// The arrows of ARCHITECTURE.md: a crate, and the crates of the workspace that it may use.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("kernels", &[]),
     ("tensor", &["kernels"]),
     ("nn", &["tensor"]),
@@ -16,6 +16,8 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("tokenizer", &[]),
     ("data", &["kernels", "tokenizer"]),
     ("objectives", &[]),
+    ("eval", &[]),
+    ("tasks", &["data", "eval", "objectives", "tokenizer"]),
     ("generate", &[]),
     ("train", &["tensor"]),
     ("reference", &["attention", "tensor"]), // for tests alone
