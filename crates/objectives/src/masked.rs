@@ -1,10 +1,27 @@
-//! Masked language modelling and next-sentence prediction, as BERT's published pipeline makes them (Devlin et al. 2019,
-//! section 3.1 and appendix A.2; `create_pretraining_data.py`).
+//! Masked language modelling and next-sentence prediction (Devlin et al. 2019, section 3.1 and appendix A.2).
 //!
-//! Given the same documents and seed, [`instances`] returns the instances of the original, id for id. [`mask`] alone is
-//! the dynamic masking of Hugging Face's `DataCollatorForLanguageModeling`: each id by itself, with no limit.
+//! There are three published ways to hide ids, and each is a value here:
+//!
+//! | who | call | picks | of the picked |
+//! |---|---|---|---|
+//! | Google's `create_pretraining_data.py` | [`instances`] with [`Settings::default`] | a fixed share of each instance, once | 80 % `[MASK]`, 10 % any id, 10 % stay |
+//! | Hugging Face's collator | [`mask`] with [`Masking::hf`] | each id by itself, anew each time | the same |
+//! | the same, whole words | [`mask`] with [`Masking::hf_whole_word`] | each word by itself, anew each time | all `[MASK]` |
+//! | the model card of `bert-base-uncased` | [`Replacement::card`] in either | | 80 % `[MASK]`, 10 % any *other* id, 10 % stay |
+//!
+//! Given the same documents and seed, [`instances`] returns those of the original, id for id. For sentence pairs that are
+//! masked anew at each epoch, make them with a `max_predictions_per_seq` of 0, and [`mask`] a copy of each when it is
+//! its turn.
 
-use crate::{Error, Ragged, Random, Targets};
+mod dynamic;
+mod pipeline;
+mod replacement;
+
+pub use dynamic::{Masking, Place, mask, places, places_by_offsets};
+pub use pipeline::{Settings, instances};
+pub use replacement::{Draw, Replacement};
+
+use crate::{Error, Ragged, Targets};
 
 /// What the pipeline must know of a vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,44 +36,25 @@ pub struct Vocabulary {
     pub mask: u32,
 }
 
+impl Vocabulary {
+    fn check(&self) -> Result<(), Error> {
+        let [a, b, c] = [self.cls, self.sep, self.mask];
+        if a == b || b == c || a == c || [a, b, c].iter().any(|&id| id as usize >= self.size) {
+            let found = format!("{a}, {b} and {c} of {} ids", self.size);
+            let expected = "three ids of the vocabulary";
+            return Err(Error::Setting { name: "[CLS], [SEP] and [MASK]", expected, found });
+        }
+        Ok(())
+    }
+}
+
 /// What is picked for prediction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Single ids.
     Token,
-    /// Whole words: an id that continues a word (`##…`) is picked with those before it.
+    /// Whole words: an id that continues a word is picked with those before it.
     Word,
-}
-
-/// The settings of the pipeline, with the names of its flags.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// The longest instance, with its `[CLS]` and two `[SEP]`.
-    pub max_seq_length: usize,
-    /// How often the documents are gone through, masked anew each time.
-    pub dupe_factor: usize,
-    /// How often a document aims at a random shorter length.
-    pub short_seq_prob: f64,
-    /// The share of an instance's ids to predict.
-    pub masked_lm_prob: f64,
-    /// The most ids to predict in an instance.
-    pub max_predictions_per_seq: usize,
-    /// What is picked.
-    pub unit: Unit,
-}
-
-impl Default for Settings {
-    /// The defaults of the published flags.
-    fn default() -> Self {
-        Settings {
-            max_seq_length: 128,
-            dupe_factor: 10,
-            short_seq_prob: 0.1,
-            masked_lm_prob: 0.15,
-            max_predictions_per_seq: 20,
-            unit: Unit::Token,
-        }
-    }
 }
 
 /// One training example: `[CLS] A [SEP] B [SEP]`.
@@ -85,34 +83,6 @@ pub struct Batch {
     pub next_sentence: Vec<u32>,
 }
 
-/// Makes every instance of a corpus: documents of sentences of ids.
-///
-/// `continues` tells whether an id continues a word; it is asked only for [`Unit::Word`]. `random` is drawn from in the
-/// order of the original.
-///
-/// # Errors
-/// A document or sentence is empty, or a setting leaves no room for two sentences.
-pub fn instances(
-    documents: &[Vec<Vec<u32>>],
-    vocabulary: &Vocabulary,
-    settings: &Settings,
-    continues: impl Fn(u32) -> bool,
-    random: &mut Random,
-) -> Result<Vec<Instance>, Error> {
-    check(documents, settings)?;
-    let mut order: Vec<&[Vec<u32>]> = documents.iter().map(Vec::as_slice).collect();
-    random.shuffle(&mut order);
-    let pipeline = Pipeline { documents: order, vocabulary, settings, continues };
-    let mut instances = Vec::new();
-    for _ in 0..settings.dupe_factor {
-        for document in 0..pipeline.documents.len() {
-            pipeline.read(document, random, &mut instances);
-        }
-    }
-    random.shuffle(&mut instances);
-    Ok(instances)
-}
-
 /// Lays instances end to end.
 pub fn batch<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Batch {
     let mut batch = Batch::default();
@@ -126,225 +96,4 @@ pub fn batch<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Batch {
         batch.inputs.push(instance.ids.iter().copied());
     }
     batch
-}
-
-/// How often ids are picked, and what becomes of those that are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// The probability that an id is picked.
-    pub pick: f64,
-    /// The share of the picked that become `[MASK]`.
-    pub mask: f64,
-    /// The share of the picked that become a random id. The rest stay.
-    pub random: f64,
-}
-
-impl Default for Rates {
-    fn default() -> Self {
-        Rates { pick: 0.15, mask: 0.8, random: 0.1 }
-    }
-}
-
-/// Masks ids on the fly, each by itself: Hugging Face's collator. Ids that are `special` are never picked.
-///
-/// ```
-/// use tercet_objectives::{Random, masked};
-///
-/// let vocabulary = masked::Vocabulary { size: 1000, cls: 101, sep: 102, mask: 103 };
-/// let mut ids = vec![101, 7, 8, 9, 102];
-/// let rates = masked::Rates { pick: 1.0, mask: 1.0, random: 0.0 };
-/// let targets = masked::mask(&mut ids, &vocabulary, rates, |id| id > 100, &mut Random::new(0));
-/// assert_eq!(ids, [101, 103, 103, 103, 102]);
-/// assert_eq!(targets.ids, [7, 8, 9]);
-/// ```
-pub fn mask(
-    ids: &mut [u32],
-    vocabulary: &Vocabulary,
-    rates: Rates,
-    special: impl Fn(u32) -> bool,
-    random: &mut Random,
-) -> Targets {
-    let mut targets = Targets::default();
-    for (row, id) in ids.iter_mut().enumerate() {
-        if special(*id) || random.uniform() >= rates.pick {
-            continue;
-        }
-        targets.push(row, *id);
-        let fate = random.uniform();
-        if fate < rates.mask {
-            *id = vocabulary.mask;
-        } else if fate < rates.mask + rates.random {
-            *id = random.below(vocabulary.size) as u32;
-        }
-    }
-    targets
-}
-
-struct Pipeline<'a, F> {
-    /// In the order of the first shuffle.
-    documents: Vec<&'a [Vec<u32>]>,
-    vocabulary: &'a Vocabulary,
-    settings: &'a Settings,
-    continues: F,
-}
-
-impl<F: Fn(u32) -> bool> Pipeline<'_, F> {
-    /// Cuts one document into chunks of sentences of about the target length, and makes an instance of each.
-    fn read(&self, document: usize, random: &mut Random, instances: &mut Vec<Instance>) {
-        let room = self.settings.max_seq_length - SPECIAL;
-        let short = random.uniform() < self.settings.short_seq_prob;
-        let target = if short { random.between(2, room) } else { room };
-        let sentences = self.documents[document];
-        let (mut start, mut length, mut i) = (0, 0, 0);
-        while i < sentences.len() {
-            length += sentences[i].len();
-            i += 1;
-            if i < sentences.len() && length < target {
-                continue;
-            }
-            let (pair, used) = self.pair(document, &sentences[start..i], target, random);
-            i = start + used; // sentences that B did not need are read again
-            (start, length) = (i, 0);
-            instances.push(self.instance(pair, random));
-        }
-    }
-
-    /// A is the first sentences of the chunk; B is the rest, or sentences from elsewhere. Also tells how many sentences
-    /// of the chunk were used.
-    fn pair(&self, document: usize, chunk: &[Vec<u32>], target: usize, random: &mut Random) -> (Pair, usize) {
-        let a_end = if chunk.len() > 1 { random.between(1, chunk.len() - 1) } else { 1 };
-        let a = chunk[..a_end].concat();
-        let is_random = chunk.len() == 1 || random.uniform() < 0.5;
-        let (b, used) = match is_random {
-            true => (self.elsewhere(document, target.saturating_sub(a.len()), random), a_end),
-            false => (chunk[a_end..].concat(), chunk.len()),
-        };
-        let mut pair = Pair { a, b, is_random };
-        pair.truncate(self.settings.max_seq_length - SPECIAL, random);
-        (pair, used)
-    }
-
-    /// At least `length` ids from a random sentence on of another document, as far as ten draws find one.
-    fn elsewhere(&self, document: usize, length: usize, random: &mut Random) -> Vec<u32> {
-        let mut other = document;
-        for _ in 0..10 {
-            other = random.below(self.documents.len());
-            if other != document {
-                break;
-            }
-        }
-        let sentences = self.documents[other];
-        let start = random.below(sentences.len());
-        let mut ids = Vec::new();
-        for sentence in &sentences[start..] {
-            ids.extend_from_slice(sentence);
-            if ids.len() >= length {
-                break;
-            }
-        }
-        ids
-    }
-
-    fn instance(&self, pair: Pair, random: &mut Random) -> Instance {
-        let Vocabulary { cls, sep, .. } = *self.vocabulary;
-        let mut ids = [&[cls][..], &pair.a, &[sep]].concat();
-        let second_segment = ids.len();
-        ids.extend(pair.b.iter().chain(&[sep]));
-        let targets = self.predictions(&mut ids, random);
-        Instance { ids, second_segment, is_random_next: pair.is_random, targets }
-    }
-
-    /// Masks `ids`: units in random order, until the wanted number of ids is reached.
-    fn predictions(&self, ids: &mut [u32], random: &mut Random) -> Targets {
-        let settings = self.settings;
-        let share = (ids.len() as f64 * settings.masked_lm_prob).round_ties_even() as usize;
-        let wanted = share.max(1).min(settings.max_predictions_per_seq);
-        let mut units = self.units(ids);
-        random.shuffle(&mut units);
-        let mut picked: Vec<(usize, u32)> = Vec::new();
-        for unit in units {
-            if picked.len() + unit.len() > wanted {
-                continue;
-            }
-            for at in unit {
-                picked.push((at, ids[at]));
-                ids[at] = self.replacement(ids[at], random);
-            }
-        }
-        picked.sort_unstable();
-        let mut targets = Targets::default();
-        picked.into_iter().for_each(|(at, id)| targets.push(at, id));
-        targets
-    }
-
-    /// The positions that are picked together. A word's continuation belongs to the unit before it, even across the
-    /// `[SEP]` of a sentence that was cut inside a word, as in the original.
-    fn units(&self, ids: &[u32]) -> Vec<Vec<usize>> {
-        let mut units: Vec<Vec<usize>> = Vec::new();
-        for (at, &id) in ids.iter().enumerate() {
-            if id == self.vocabulary.cls || id == self.vocabulary.sep {
-                continue;
-            }
-            match units.last_mut().filter(|_| self.settings.unit == Unit::Word && (self.continues)(id)) {
-                Some(word) => word.push(at),
-                None => units.push(vec![at]),
-            }
-        }
-        units
-    }
-
-    fn replacement(&self, id: u32, random: &mut Random) -> u32 {
-        if random.uniform() < 0.8 {
-            self.vocabulary.mask
-        } else if random.uniform() < 0.5 {
-            id
-        } else {
-            random.below(self.vocabulary.size) as u32
-        }
-    }
-}
-
-/// `[CLS]` and two `[SEP]`.
-const SPECIAL: usize = 3;
-
-struct Pair {
-    a: Vec<u32>,
-    b: Vec<u32>,
-    is_random: bool,
-}
-
-impl Pair {
-    /// Shortens the longer side, at either end, until both fit.
-    fn truncate(&mut self, room: usize, random: &mut Random) {
-        while self.a.len() + self.b.len() > room {
-            let longer = if self.a.len() > self.b.len() { &mut self.a } else { &mut self.b };
-            if random.uniform() < 0.5 {
-                longer.remove(0);
-            } else {
-                longer.pop();
-            }
-        }
-    }
-}
-
-fn check(documents: &[Vec<Vec<u32>>], settings: &Settings) -> Result<(), Error> {
-    for (document, sentences) in documents.iter().enumerate() {
-        let empty = sentences.iter().position(Vec::is_empty);
-        if sentences.is_empty() || empty.is_some() {
-            return Err(Error::Empty { document, sentence: empty });
-        }
-    }
-    let least = SPECIAL + 2;
-    if settings.max_seq_length < least {
-        let found = settings.max_seq_length.to_string();
-        return Err(Error::Setting { name: "max_seq_length", expected: "5 or more", found });
-    }
-    for (name, share) in
-        [("short_seq_prob", settings.short_seq_prob), ("masked_lm_prob", settings.masked_lm_prob)]
-    {
-        if !(0.0..=1.0).contains(&share) {
-            return Err(Error::Setting { name, expected: "a number from 0 to 1", found: share.to_string() });
-        }
-    }
-    Ok(())
 }

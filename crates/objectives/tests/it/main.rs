@@ -2,6 +2,7 @@
 
 mod causal;
 mod masked;
+mod masking;
 mod random;
 mod reference;
 mod spans;

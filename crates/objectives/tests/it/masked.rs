@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
-use tercet_objectives::masked::{self, Instance, Rates, Settings, Unit, Vocabulary};
+use tercet_objectives::masked::{self, Instance, Settings, Unit, Vocabulary};
 use tercet_objectives::{Error, Ragged, Random};
 use tokenizers::Tokenizer;
 use tokenizers::models::wordpiece::WordPiece;
@@ -46,6 +46,7 @@ fn check(run: &Value, tokenizer: &Tokenizer) -> usize {
         masked_lm_prob: float(&run["masked_lm_prob"]),
         max_predictions_per_seq: number(&run["max_predictions_per_seq"]),
         unit: if whole_words { Unit::Word } else { Unit::Token },
+        ..Settings::default()
     };
     let files = run["input_files"].as_array().expect("files");
     let documents: Vec<_> =
@@ -141,23 +142,6 @@ fn instances_lie_end_to_end_in_a_batch() {
 }
 
 #[test]
-fn dynamic_masking_has_the_frequencies_asked_for() {
-    let rates = Rates { pick: 0.3, mask: 0.5, random: 0.3 };
-    let vocabulary = Vocabulary { size: 1_000_000, ..SMALL };
-    let original: Vec<u32> = (0..200_000).map(|i| if i % 10 == 0 { 1 } else { 50 }).collect();
-    let mut ids = original.clone();
-    let targets = masked::mask(&mut ids, &vocabulary, rates, |id| id == 1, &mut Random::new(3));
-    assert!(targets.iter().all(|(row, id)| id == 50 && original[row as usize] == 50));
-    let untouched = ids.iter().zip(&original).filter(|(a, b)| a == b).count();
-    let share = |count: usize, of: usize| count as f64 / of as f64;
-    let near =
-        |found: f64, expected: f64| assert!((found - expected).abs() < 0.01, "{found}, expected {expected}");
-    near(share(targets.len(), 180_000), 0.3);
-    near(share(ids.iter().filter(|&&id| id == vocabulary.mask).count(), targets.len()), 0.5);
-    near(share(untouched - (200_000 - targets.len()), targets.len()), 0.2);
-}
-
-#[test]
 fn what_no_instance_can_be_made_of_is_named() {
     let message = |documents: &[Vec<Vec<u32>>], settings: Settings| {
         let result = masked::instances(documents, &SMALL, &settings, |_| false, &mut Random::new(0));
@@ -167,6 +151,17 @@ fn what_no_instance_can_be_made_of_is_named() {
     assert_eq!(message(&[vec![vec![9], vec![]]], Settings::default()), "document 0: sentence 1 is empty");
     let short = Settings { max_seq_length: 4, ..Settings::default() };
     assert_eq!(message(&[vec![vec![9]]], short), "max_seq_length is 4, expected 5 or more");
+    let often = Settings { random_next_prob: 1.5, ..Settings::default() };
+    assert_eq!(message(&[vec![vec![9]]], often), "random_next_prob is 1.5, expected a number from 0 to 1");
+    let replacement = masked::Replacement { keep: 0.5, ..masked::Replacement::google() };
+    let shares = Settings { replacement, ..Settings::default() };
+    assert_eq!(message(&[vec![vec![9]]], shares), "mask + random + keep is 1.4, expected a sum of 1");
+    let foreign = Vocabulary { size: 3, ..SMALL };
+    let result = masked::instances(&[], &foreign, &Settings::default(), |_| false, &mut Random::new(0));
+    assert_eq!(
+        result.unwrap_err().to_string(),
+        "[CLS], [SEP] and [MASK] is 1, 2 and 3 of 3 ids, expected three ids of the vocabulary"
+    );
     let result = masked::instances(&[], &SMALL, &Settings::default(), |_| false, &mut Random::new(0));
     assert_eq!(result, Ok::<_, Error>(vec![]));
 }
