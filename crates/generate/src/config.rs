@@ -66,7 +66,7 @@ pub struct GenerationConfig {
 
     /// How many beams to follow; 1 is no beam search.
     pub num_beams: usize,
-    /// How many sequences to return for a prompt; at most `num_beams`.
+    /// How many sequences to return for a prompt: any number when sampling, else at most `num_beams`.
     pub num_return_sequences: usize,
     /// A beam's score is the sum of its log-probabilities over length^`length_penalty`.
     pub length_penalty: f32,
@@ -168,9 +168,9 @@ impl GenerationConfig {
         check(self.num_beams > 0, "num_beams", "at least 1", self.num_beams)?;
         let returned = self.num_return_sequences;
         check(
-            (1..=self.num_beams).contains(&returned),
+            returned > 0 && (self.do_sample || returned <= self.num_beams),
             "num_return_sequences",
-            "from 1 to num_beams",
+            "from 1 to num_beams, or any number when do_sample is true",
             returned,
         )?;
         check(

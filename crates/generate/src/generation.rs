@@ -1,6 +1,7 @@
 //! Greedy search and sampling, one id at a time.
 
 use std::collections::VecDeque;
+use std::iter::repeat_n;
 
 use crate::{Error, GenerationConfig, History, Processor, beam, choice};
 
@@ -20,7 +21,7 @@ pub struct Step<'a> {
 /// One generated id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// The number of its prompt, from 0.
+    /// The number of its sequence, from 0: those of the first prompt first.
     pub sequence: usize,
     /// The id.
     pub id: u32,
@@ -56,21 +57,23 @@ pub struct Generation<M> {
     config: GenerationConfig,
     processors: Vec<Processor>,
     sequences: Vec<Sequence>,
-    /// The sequences of the last step, in the model's order.
-    batch: Vec<usize>,
     made: VecDeque<Result<Token, Error>>,
 }
 
+#[derive(Clone)]
 struct Sequence {
     ids: Vec<u32>,
     prompt: usize,
     /// How many of the ids the model has seen.
     seen: usize,
+    /// Its row in the model's last answer.
+    row: Option<usize>,
     live: bool,
 }
 
 impl<M: FnMut(Step<'_>) -> Vec<f32>> Generation<M> {
-    /// Prepares to continue each prompt.
+    /// Prepares to continue each prompt, in `num_return_sequences` ways where they are drawn at random. The model reads
+    /// a prompt once, whatever their number.
     ///
     /// # Errors
     /// The configuration has no meaning or asks for beams (use [`generate`]), or a prompt is empty or too long.
@@ -82,18 +85,12 @@ impl<M: FnMut(Step<'_>) -> Vec<f32>> Generation<M> {
         }
         let begin = |prompt: &P| {
             let ids = prompt.as_ref().to_vec();
-            Sequence { prompt: ids.len(), seen: 0, live: config.room_after(ids.len()) > 0, ids }
+            Sequence { prompt: ids.len(), seen: 0, row: None, live: config.room_after(ids.len()) > 0, ids }
         };
-        let sequences = prompts.iter().map(begin).collect();
-        let (batch, made) = (Vec::new(), VecDeque::new());
-        Ok(Generation {
-            model,
-            config: config.clone(),
-            processors: config.processors(),
-            sequences,
-            batch,
-            made,
-        })
+        let ways = config.num_return_sequences;
+        let sequences = prompts.iter().flat_map(|prompt| repeat_n(begin(prompt), ways)).collect();
+        let (processors, made) = (config.processors(), VecDeque::new());
+        Ok(Generation { model, config: config.clone(), processors, sequences, made })
     }
 
     /// Ends a sequence from outside, for example at a stop string.
@@ -108,23 +105,29 @@ impl<M: FnMut(Step<'_>) -> Vec<f32>> Generation<M> {
         if live.is_empty() {
             return;
         }
-        let place = |i: &usize| self.batch.iter().position(|before| before == i);
-        let parents: Vec<usize> = live.iter().filter_map(place).collect();
+        // Sequences that still begin alike are one to the model.
+        let mut asked = live.clone();
+        asked.dedup_by_key(|i| match self.sequences[*i].row {
+            None => *i / self.config.num_return_sequences,
+            Some(_) => *i,
+        });
+        let parents: Vec<usize> = asked.iter().filter_map(|&i| self.sequences[i].row).collect();
         let ids: Vec<&[u32]> =
-            live.iter().map(|&i| &self.sequences[i].ids[self.sequences[i].seen..]).collect();
-        let mut logits = (self.model)(Step { parents: &parents, ids: &ids });
+            asked.iter().map(|&i| &self.sequences[i].ids[self.sequences[i].seen..]).collect();
+        let logits = (self.model)(Step { parents: &parents, ids: &ids });
         assert!(
-            !logits.is_empty() && logits.len().is_multiple_of(live.len()),
+            !logits.is_empty() && logits.len().is_multiple_of(asked.len()),
             "{} logits for {} sequences: expected one row of the vocabulary for each",
             logits.len(),
-            live.len()
+            asked.len()
         );
-        let vocabulary = logits.len() / live.len();
-        for (&i, logits) in live.iter().zip(logits.chunks_mut(vocabulary)) {
-            let token = self.choose(i, logits);
+        let rows: Vec<&[f32]> = logits.chunks(logits.len() / asked.len()).collect();
+        for i in live {
+            let row = asked.partition_point(|&first| first <= i) - 1;
+            self.sequences[i].row = Some(row);
+            let token = self.choose(i, &mut rows[row].to_vec());
             self.made.push_back(token);
         }
-        self.batch = live;
     }
 
     fn choose(&mut self, i: usize, logits: &mut [f32]) -> Result<Token, Error> {
@@ -177,14 +180,16 @@ pub fn generate<P: AsRef<[u32]>>(
         check(prompts, config)?;
         return beam::search(model, prompts, config);
     }
-    let empty = || Output { ids: Vec::new(), finish: Finish::Length, score: None };
-    let mut outputs: Vec<Output> = prompts.iter().map(|_| empty()).collect();
+    let (empty, ways) =
+        (Output { ids: Vec::new(), finish: Finish::Length, score: None }, config.num_return_sequences);
+    let mut outputs = vec![vec![empty; ways]; prompts.len()];
     for token in Generation::new(model, prompts, config)? {
         let token = token?;
-        outputs[token.sequence].ids.push(token.id);
-        outputs[token.sequence].finish = token.finish.unwrap_or(Finish::Length);
+        let output = &mut outputs[token.sequence / ways][token.sequence % ways];
+        output.ids.push(token.id);
+        output.finish = token.finish.unwrap_or(Finish::Length);
     }
-    Ok(outputs.into_iter().map(|output| vec![output]).collect())
+    Ok(outputs)
 }
 
 fn check<P: AsRef<[u32]>>(prompts: &[P], config: &GenerationConfig) -> Result<(), Error> {

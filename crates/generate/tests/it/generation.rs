@@ -84,6 +84,26 @@ fn the_seed_and_nothing_else_decides_a_sample() {
 }
 
 #[test]
+fn a_prompt_is_read_once_for_all_its_samples() {
+    let prompts = [vec![1, 2], vec![4], vec![0, 5, 1]];
+    let config = GenerationConfig { do_sample: true, num_return_sequences: 3, ..config(12) };
+    let mut read = Vec::new();
+    let mut cached = Cached { cache: Vec::new(), logits: noise };
+    let model = |step: Step<'_>| {
+        read.push(step.ids.iter().map(|ids| ids.len()).collect::<Vec<_>>());
+        cached.step(step)
+    };
+    let found = generate(model, &prompts, &config).unwrap();
+    assert_eq!((&read[0], &read[1]), (&vec![2, 1, 3], &vec![1; 9]));
+    // The same as each prompt given three times.
+    let thrice: Vec<Vec<u32>> = prompts.iter().flat_map(|prompt| vec![prompt.clone(); 3]).collect();
+    let alone = GenerationConfig { num_return_sequences: 1, ..config };
+    let expected = ids(generate(Cached::model(noise), &thrice, &alone).unwrap());
+    assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [3; 3]);
+    assert_eq!(ids(found), expected);
+}
+
+#[test]
 fn enough_beams_find_the_most_probable_sequence() {
     const LENGTH: usize = 4;
     let log_p = |ids: &[u32]| {
@@ -180,6 +200,11 @@ fn what_cannot_be_generated_from_is_named() {
     );
     let cold = GenerationConfig { temperature: 0.0, ..config(1) };
     assert_eq!(message(&[1], cold), "generation config: temperature is 0, expected a number above 0");
+    let many = GenerationConfig { num_return_sequences: 2, ..config(1) };
+    assert_eq!(
+        message(&[1], many),
+        "generation config: num_return_sequences is 2, expected from 1 to num_beams, or any number when do_sample is true"
+    );
     let endless = GenerationConfig::default();
     assert_eq!(
         message(&[1], endless),
