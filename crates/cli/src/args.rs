@@ -42,6 +42,18 @@ pub enum Arch {
     /// The decoder of Radford et al. 2019
     #[default]
     Gpt2,
+    /// The encoder-decoder of Raffel et al. 2020
+    T5,
+}
+
+impl Arch {
+    /// The name on the command line and in run files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gpt2 => "gpt2",
+            Self::T5 => "t5",
+        }
+    }
 }
 
 /// How matrix products treat their operands.

@@ -5,9 +5,10 @@ use tercet_gpt2::{Config, Preset};
 use tercet_tensor::Precision;
 use tercet_train::End;
 
+use crate::arch::{Shape, StepSize};
 use crate::error::Error;
 use crate::pretrain::{self, RunFile};
-use crate::random_steps::{RandomSteps, median};
+use crate::random_steps::median;
 use crate::{args, machine, output};
 
 const INTRODUCTION: &str = "\
@@ -49,7 +50,8 @@ fn settings(out: &Path) -> RunFile {
 fn affordable_steps(settings: &RunFile) -> u64 {
     let vocab_size = settings.training().vocab_size;
     let config = Config { vocab_size, n_positions: settings.seq, ..Preset::Mini.config() }.without_dropout();
-    let mut steps = RandomSteps::new(&config, settings.batch, settings.seq, Precision::F32);
+    let size = StepSize { batch: settings.batch, seq: settings.seq, target: 0 };
+    let mut steps = config.random_steps(size, Precision::F32);
     let mut seconds: Vec<f64> = (0..8).map(|_| steps.step().1).skip(2).collect();
     let affordable = SECONDS / median(&mut seconds);
     ((affordable / GRAIN as f64).round() as u64 * GRAIN).clamp(GRAIN, MOST_STEPS)

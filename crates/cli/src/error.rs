@@ -86,6 +86,9 @@ pub enum Error {
     /// A model or its folder is at fault.
     #[error(transparent)]
     Gpt2(#[from] tercet_gpt2::Error),
+    /// A T5 or its folder is at fault.
+    #[error(transparent)]
+    T5(#[from] tercet_t5::Error),
     /// Text, or a token store.
     #[error(transparent)]
     Data(#[from] tercet_data::Error),

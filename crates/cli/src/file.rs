@@ -19,3 +19,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         Error::Io { path: path.to_owned(), source }
     })
 }
+
+/// The lines of a text file.
+///
+/// # Errors
+/// When it cannot be read or is not UTF-8.
+pub fn lines(path: &Path) -> Result<Vec<String>, Error> {
+    let text = fs::read_to_string(path).map_err(Error::io(path))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}

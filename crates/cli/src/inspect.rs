@@ -2,27 +2,32 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tercet_gpt2::{Config, Gpt2LmHead, InitPreset, Preset};
-use tercet_tensor::{Entry, Params, Precision};
+use tercet_tensor::{Entry, Precision};
 
-use crate::args::PrecisionArg;
+use crate::arch::{self, Shape, StepSize};
+use crate::args::{Arch, PrecisionArg};
 use crate::error::Error;
-use crate::model::folder_of;
 use crate::output::{count, short, span};
-use crate::random_steps::{RandomSteps, median};
+use crate::random_steps::median;
 use crate::{machine, output};
 
 /// Flags of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A run, a checkpoint or a Hugging Face folder
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["size", "config"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["arch", "size", "config", "version"])]
     model: Option<PathBuf>,
-    /// Size: tiny, mini, small, medium, large or xl
+    /// Architecture
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
+    /// Size: for gpt2 tiny, mini, small, medium, large or xl; for t5 tiny, mini, small, base, large, 3b or 11b
     #[arg(long, default_value = "small")]
-    size: Preset,
+    size: String,
+    /// Version of T5: 1.0 or 1.1 [default: 1.0]
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
     /// Configuration in place of a size: config.json or a folder with one
-    #[arg(long, value_name = "PATH", conflicts_with = "size")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["arch", "size", "version"])]
     config: Option<PathBuf>,
     /// Sequences of a training step
     #[arg(long, default_value_t = 8, value_name = "N")]
@@ -30,6 +35,9 @@ pub struct Args {
     /// Tokens of a sequence [default: 128, or all positions if they are fewer]
     #[arg(long, value_name = "N")]
     seq: Option<usize>,
+    /// Tokens of an answer of T5 [default: as many as span corruption makes of --seq]
+    #[arg(long, value_name = "N")]
+    target: Option<usize>,
     /// Steps to train
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     steps: u64,
@@ -51,39 +59,17 @@ const ASSUMED_SHARE: f64 = 0.7;
 /// # Errors
 /// When the configuration cannot be read or is impossible.
 pub fn run(args: &Args) -> Result<(), Error> {
-    let config = match args.model.as_deref().or(args.config.as_deref()) {
-        Some(path) => Config::read(folder_of(path)?)?,
-        None => args.size.config(),
+    let shape = match args.model.as_deref().or(args.config.as_deref()) {
+        Some(path) => arch::read(path)?,
+        None => arch::sized(args.arch, &args.size, args.version.as_deref())?,
     };
-    let length = args.seq.unwrap_or(config.n_positions.min(128));
-    if !(2..=config.n_positions).contains(&length) {
-        let expected = format!("2 to the {} positions of the model", config.n_positions);
-        return Err(Error::Flag { flag: "seq", expected, found: length.to_string() });
-    }
-    if args.batch == 0 {
-        return Err(Error::Flag { flag: "batch", expected: "at least 1".to_owned(), found: "0".to_owned() });
-    }
+    let size = shape.step_size(args.batch, args.seq, args.target)?;
     let threads = machine::start_threads(args.threads)?;
-    let params = Params::new();
-    Gpt2LmHead::new(&params, &config, InitPreset::Hf);
-    output::say(&describe(&config))?;
+    let params = shape.params();
+    output::say(&format!("configuration\n{}", shape.describe()))?;
     output::say(&table(&params.entries()))?;
     output::say(&memory(params.len()))?;
-    output::say(&time(args, &config, length, threads))
-}
-
-fn describe(config: &Config) -> String {
-    let Config { n_layer, n_embd, n_head, n_positions, vocab_size, activation_function, .. } = config;
-    let Config { resid_pdrop, embd_pdrop, attn_pdrop, layer_norm_epsilon, .. } = config;
-    let output = if config.tie_word_embeddings { "tied to wte" } else { "its own weights" };
-    [
-        "configuration".to_owned(),
-        format!("  n_layer {n_layer}, n_embd {n_embd}, n_head {n_head}, n_inner {}", config.inner_width()),
-        format!("  vocab_size {vocab_size}, n_positions {n_positions}, output layer {output}"),
-        format!("  activation_function {activation_function}, layer_norm_epsilon {layer_norm_epsilon:e}"),
-        format!("  embd_pdrop {embd_pdrop}, attn_pdrop {attn_pdrop}, resid_pdrop {resid_pdrop}"),
-    ]
-    .join("\n")
+    output::say(&time(args, &*shape, size, params.len(), threads))
 }
 
 /// The parameters, those of all blocks under one name.
@@ -126,20 +112,19 @@ fn memory(floats: usize) -> String {
     .join("\n")
 }
 
-fn time(args: &Args, config: &Config, length: usize, threads: usize) -> String {
+fn time(args: &Args, shape: &dyn Shape, size: StepSize, parameters: usize, threads: usize) -> String {
     let precision = Precision::from(args.precision);
-    let flops = 3.0 * config.cost(args.batch as u64, length as u64).forward_flops as f64;
+    let flops = 3.0 * shape.forward_flops(size) as f64;
     let peak = 1e9 * machine::peak_gflops(precision, threads);
-    let tokens = args.batch * length;
+    let tokens = size.tokens();
     let mut lines = vec![
-        format!("a step of {} × {length} tokens in {}", args.batch, args.precision.name()),
+        format!("a step of {} in {}", size.describe(), args.precision.name()),
         format!("  {}FLOP in matrix products, a third of them forward", short(flops)),
         format!("  this machine: {}FLOP/s at most on {threads} threads (measured)", short(peak)),
     ];
-    let floats = config.cost(1, 1).parameters as f64;
-    let fits = machine::available_bytes().is_none_or(|free| 24.0 * floats < free);
+    let fits = machine::available_bytes().is_none_or(|free| 24.0 * (parameters as f64) < free);
     let (seconds, how) = if fits && flops / peak < PATIENCE_S {
-        let mut steps = RandomSteps::new(config, args.batch, length, precision);
+        let mut steps = shape.random_steps(size, precision);
         let mut seconds: Vec<f64> = (0..4).map(|_| steps.step().1).skip(1).collect();
         (
             median(&mut seconds),
@@ -165,14 +150,14 @@ fn time(args: &Args, config: &Config, length: usize, threads: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tercet_gpt2::{Config, Preset};
+
     use super::*;
 
     #[test]
     fn blocks_are_counted_together() {
-        let params = Params::new();
         let config = Config { vocab_size: 10, n_positions: 4, n_embd: 6, n_head: 2, ..Preset::Tiny.config() };
-        Gpt2LmHead::new(&params, &config, InitPreset::Hf);
-        let table = table(&params.entries());
+        let table = table(&config.params().entries());
         assert!(table.contains("transformer.h.*.attn.c_attn.weight"), "{table}");
         let row = table.lines().find(|line| line.contains("c_attn.weight")).unwrap();
         assert!(row.contains("2 ×") && row.contains("(6, 18)") && row.ends_with("216"), "{row}");

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod arch;
 mod args;
 mod bench;
 mod demo;
@@ -15,6 +16,7 @@ mod output;
 mod pretrain;
 mod random_steps;
 mod sample;
+mod text_to_text;
 mod tokenizer;
 
 use std::io;

@@ -1,39 +1,24 @@
 use std::time::Instant;
 
-use tercet_attention::Batch;
-use tercet_gpt2::{Config, Gpt2LmHead, InitPreset};
-use tercet_tensor::ops::Target;
-use tercet_tensor::{Params, Pool, Precision, Rng, Tape};
+use tercet_tensor::{Params, Pool, Precision, Rng, Tape, Tensor};
 use tercet_train::{Decays, Optimizer, Rule, clip_factor};
 
 /// Optimiser steps of a model that learns one batch of random tokens by heart: the work of training without its data.
 pub struct RandomSteps {
     /// The model's parameters.
     pub params: Params,
-    model: Gpt2LmHead,
+    loss: Box<dyn Fn(&Tape) -> Tensor>,
     optimizer: Optimizer,
     pool: Pool,
     precision: Precision,
-    batch: Batch,
-    targets: Vec<Target>,
 }
 
 impl RandomSteps {
-    /// Steps over `batch` sequences of `length` tokens.
-    pub fn new(config: &Config, batch: usize, length: usize, precision: Precision) -> Self {
-        let params = Params::new();
-        let model = Gpt2LmHead::new(&params, config, InitPreset::Hf);
+    /// Steps of a model over `params`, which get their first values here, down its loss.
+    pub fn new(params: Params, precision: Precision, loss: impl Fn(&Tape) -> Tensor + 'static) -> Self {
         params.init(0);
         let optimizer = Optimizer::new(Rule::adam_w(0.01), Decays::All, &params);
-        let mut rng = Rng::new(0);
-        let mut sequence =
-            || (0..length).map(|_| (rng.next_u64() % config.vocab_size as u64) as u32).collect();
-        let sequences: Vec<Vec<u32>> = (0..batch).map(|_| sequence()).collect();
-        let weight = 1.0 / (batch * (length - 1)) as f32;
-        let batch = Batch::new(&sequences);
-        let rows = (0..batch.ids.len()).filter(|row| (row + 1) % length != 0);
-        let targets = rows.map(|row| Target { row: row as u32, id: batch.ids[row + 1], weight }).collect();
-        Self { params, model, optimizer, pool: Pool::new(), precision, batch, targets }
+        Self { params, loss: Box::new(loss), optimizer, pool: Pool::new(), precision }
     }
 
     /// Forward, backward, clipping to norm 1 and AdamW; gives the loss and the seconds.
@@ -42,7 +27,7 @@ impl RandomSteps {
         self.params.zero_grad();
         let loss = {
             let tape = Tape::train_in(&self.pool, self.optimizer.steps()).precision(self.precision);
-            let loss = self.model.loss(&tape, &self.batch, &self.targets).total;
+            let loss = (self.loss)(&tape);
             tape.backward(&loss);
             loss.item()
         };
@@ -50,6 +35,13 @@ impl RandomSteps {
         self.optimizer.step(&self.params, 1e-4, clip);
         (loss, begun.elapsed().as_secs_f64())
     }
+}
+
+/// `count` sequences of `length` ids below `vocab_size`.
+pub fn random_ids(seed: u64, vocab_size: usize, count: usize, length: usize) -> Vec<Vec<u32>> {
+    let mut rng = Rng::new(seed);
+    let mut sequence = || (0..length).map(|_| (rng.next_u64() % vocab_size as u64) as u32).collect();
+    (0..count).map(|_| sequence()).collect()
 }
 
 /// The middle one.

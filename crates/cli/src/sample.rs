@@ -1,4 +1,4 @@
-use tercet_generate::{Generation, GenerationConfig, Step};
+use tercet_generate::{GenerationConfig, Step, generate};
 use tercet_gpt2::{Config, Gpt2LmHead};
 use tercet_tokenizer::{Special, Tokenizer};
 
@@ -15,22 +15,30 @@ pub fn prompt_ids(prompt: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, Error
     Ok(if ids.is_empty() { vec![tokenizer.end_of_text().unwrap_or_else(line)] } else { ids })
 }
 
-/// Continues prompts with a model that keeps keys and values, as `settings` say.
-///
-/// # Errors
-/// When the settings have no meaning, or a prompt does not fit.
-pub fn generation<'a, P: AsRef<[u32]>>(
+/// Prompts in the hands of a model: what decoding starts from, whom it asks, and when it must end.
+pub struct Begun<'a> {
+    /// The ids that each sequence begins with.
+    pub prompts: Vec<Vec<u32>>,
+    /// What was asked for, within the limits of the model.
+    pub settings: GenerationConfig,
+    /// The model, with what it keeps of the sequences.
+    pub model: Box<dyn FnMut(Step<'_>) -> Vec<f32> + 'a>,
+}
+
+/// Begins to continue prompts with a model that keeps keys and values, as `settings` say.
+pub fn begin<'a>(
     model: &'a Gpt2LmHead,
     config: &Config,
-    prompts: &[P],
+    prompts: Vec<Vec<u32>>,
     settings: &GenerationConfig,
-) -> Result<Generation<impl FnMut(Step<'_>) -> Vec<f32> + 'a>, Error> {
+) -> Begun<'a> {
     let positions = config.n_positions;
     let settings = GenerationConfig { max_length: Some(positions), ..settings.clone() };
-    let longest = prompts.iter().map(|prompt| prompt.as_ref().len()).max().unwrap_or(0);
-    let capacity = positions.min(longest + settings.max_new_tokens.unwrap_or(positions));
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+    let room = settings.max_new_tokens.unwrap_or(positions);
+    let capacity = positions.min(longest.saturating_add(room));
     let mut session = model.session(config, prompts.len(), capacity);
-    Ok(Generation::new(move |step: Step| session.step(step.parents, step.ids), prompts, &settings)?)
+    Begun { prompts, settings, model: Box::new(move |step| session.step(step.parents, step.ids)) }
 }
 
 /// The sample that a training run shows: a prompt and its continuation, the same draw each time.
@@ -52,9 +60,8 @@ pub fn text(
         eos_token_id: tokenizer.end_of_text().into_iter().collect(),
         ..GenerationConfig::default()
     };
-    let prompt = prompt_ids(prompt, tokenizer)?;
-    let new: Vec<u32> = generation(model, config, &[&prompt], &settings)?
-        .map(|token| token.map(|token| token.id))
-        .collect::<Result<_, _>>()?;
-    Ok(tokenizer.decode(&[prompt, new].concat(), Special::Without)?)
+    let begun = begin(model, config, vec![prompt_ids(prompt, tokenizer)?], &settings);
+    let written = generate(begun.model, &begun.prompts, &begun.settings)?;
+    let ids = [&begun.prompts[0][..], &written[0][0].ids].concat();
+    Ok(tokenizer.decode(&ids, Special::Without)?)
 }

@@ -1,3 +1,4 @@
+mod generate;
 mod peak;
 mod train;
 
@@ -10,6 +11,8 @@ use crate::error::Error;
 pub enum Bench {
     /// Whole optimiser steps on random tokens
     Train(train::Args),
+    /// Whole generations from random prompts
+    Generate(generate::Args),
     /// The machine's multiply-add rate and memory bandwidth
     Peak(peak::Args),
 }
@@ -18,6 +21,7 @@ pub enum Bench {
 pub fn run(bench: Bench) -> Result<(), Error> {
     match bench {
         Bench::Train(args) => train::run(&args),
+        Bench::Generate(args) => generate::run(&args),
         Bench::Peak(args) => peak::run(&args),
     }
 }

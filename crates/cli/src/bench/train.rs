@@ -1,11 +1,11 @@
 use serde::Serialize;
-use tercet_gpt2::{Config, Preset};
 use tercet_tensor::Precision;
 
 use super::rounded;
+use crate::arch;
 use crate::args::{Arch, PrecisionArg};
 use crate::error::Error;
-use crate::random_steps::{RandomSteps, median};
+use crate::random_steps::median;
 use crate::{machine, output};
 
 /// Steps before the clock starts: they fill the pool and wake the cores.
@@ -18,9 +18,12 @@ pub struct Args {
     /// Architecture
     #[arg(long, value_enum, default_value_t)]
     arch: Arch,
-    /// Size: tiny, mini, small, medium, large or xl
+    /// Size: for gpt2 tiny, mini, small, medium, large or xl; for t5 tiny, mini, small, base, large, 3b or 11b
     #[arg(long, default_value = "mini")]
-    size: Preset,
+    size: String,
+    /// Version of T5: 1.0 or 1.1 [default: 1.0]
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
     /// Operands of the matrix products
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
@@ -30,6 +33,9 @@ pub struct Args {
     /// Tokens of a sequence
     #[arg(long, default_value_t = 128)]
     seq: usize,
+    /// Tokens of an answer of T5 [default: as many as span corruption makes of --seq]
+    #[arg(long)]
+    target: Option<usize>,
     /// Timed steps, after two that are not
     #[arg(long, default_value_t = 10)]
     steps: usize,
@@ -45,12 +51,14 @@ pub struct Args {
 #[derive(Serialize)]
 struct Line {
     arch: &'static str,
-    size: &'static str,
+    size: String,
     dtype: &'static str,
     #[serde(rename = "B")]
     batch: usize,
     #[serde(rename = "T")]
     length: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<usize>,
     threads: usize,
     dropout: f32,
     params: usize,
@@ -66,14 +74,16 @@ struct Line {
 }
 
 pub fn run(args: &Args) -> Result<(), Error> {
-    let p = args.dropout;
-    let config = Config { resid_pdrop: p, embd_pdrop: p, attn_pdrop: p, ..args.size.config() };
-    config.validate()?;
-    check(args, &config)?;
+    let mut shape = arch::sized(args.arch, &args.size, args.version.as_deref())?;
+    shape.set_dropout(args.dropout)?;
+    let size = shape.step_size(args.batch, Some(args.seq), args.target)?;
+    if args.steps == 0 {
+        return Err(Error::Flag { flag: "steps", expected: "at least 1".to_owned(), found: "0".to_owned() });
+    }
     let threads = machine::start_threads(args.threads)?;
     let precision = Precision::from(args.precision);
     let before = machine::peak_gflops(precision, threads);
-    let mut training = RandomSteps::new(&config, args.batch, args.seq, precision);
+    let mut training = shape.random_steps(size, precision);
     let mut losses = Vec::with_capacity(WARM_UP + args.steps);
     let mut seconds = Vec::with_capacity(args.steps);
     for step in 0..WARM_UP + args.steps {
@@ -87,15 +97,15 @@ pub fn run(args: &Args) -> Result<(), Error> {
     // The rate of the machine is at least the better of the two: a neighbour may have held a core in one.
     let peak = before.max(machine::peak_gflops(precision, threads));
     let step_s = median(&mut seconds);
-    let tokens = args.batch * args.seq;
-    let flops = 3 * config.cost(args.batch as u64, args.seq as u64).forward_flops;
+    let (tokens, flops) = (size.tokens(), 3 * shape.forward_flops(size));
     let gflop_s = flops as f64 / step_s / 1e9;
     let line = Line {
-        arch: "gpt2",
-        size: args.size.name(),
+        arch: shape.arch().name(),
+        size: args.size.clone(),
         dtype: args.precision.name(),
-        batch: args.batch,
-        length: args.seq,
+        batch: size.batch,
+        length: size.seq,
+        target: (size.target > 0).then_some(size.target),
         threads,
         dropout: args.dropout,
         params: training.params.len(),
@@ -110,18 +120,4 @@ pub fn run(args: &Args) -> Result<(), Error> {
         loss_end: losses[losses.len() - 1],
     };
     output::say(&serde_json::to_string(&line).expect("figures are plain data"))
-}
-
-fn check(args: &Args, config: &Config) -> Result<(), Error> {
-    let wrong = |flag, expected: &str, found: usize| {
-        Err(Error::Flag { flag, expected: expected.to_owned(), found: found.to_string() })
-    };
-    match args {
-        Args { batch: 0, .. } => wrong("batch", "at least 1", 0),
-        Args { steps: 0, .. } => wrong("steps", "at least 1", 0),
-        Args { seq, .. } if !(2..=config.n_positions).contains(seq) => {
-            wrong("seq", &format!("2 to the {} positions of the model", config.n_positions), *seq)
-        }
-        _ => Ok(()),
-    }
 }

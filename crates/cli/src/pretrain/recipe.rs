@@ -100,7 +100,7 @@ impl RunFile {
         let mut config = match self.config.as_deref().or(self.from.as_deref()) {
             Some(path) => {
                 let config = Config::read(folder_of(path)?)?;
-                check_fit(path, &config, tokenizer)?;
+                check_fit(path, config.vocab_size, tokenizer)?;
                 config
             }
             None => Config {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod runs;
+mod t5;
 
 use std::collections::BTreeMap;
 use std::fs;
