@@ -8,5 +8,5 @@ pub mod stories;
 
 pub use corpus::{Corpus, DocumentSplit, Piece, Pieces};
 pub use error::{Error, Result};
-pub use order::{Batch, Cursor, Order, Prefetch, Windows};
+pub use order::{Batch, Cursor, Order, Permutation, Prefetch, Windows};
 pub use store::{Progress, StoreWriter, TokenStore, View};

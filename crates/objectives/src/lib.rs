@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod causal;
+pub mod denoising;
 mod error;
 pub mod masked;
 mod ragged;

@@ -29,6 +29,14 @@ impl Random {
         Random { state: seeded_by(key), used: N }
     }
 
+    /// A generator of its own for each place of a stream, so that what is drawn there does not depend on how one came
+    /// there: seeded by the seed and the numbers of the place.
+    pub fn at(seed: u64, place: &[u64]) -> Self {
+        let halves = |number: u64| [number as u32, (number >> 32) as u32];
+        let key: Vec<u32> = [seed].iter().chain(place).flat_map(|&number| halves(number)).collect();
+        Random { state: seeded_by(&key), used: N }
+    }
+
     /// A number in [0, 1) with 53 random bits: `random()`.
     pub fn uniform(&mut self) -> f64 {
         let high = f64::from(self.word() >> 5); // 27 bits

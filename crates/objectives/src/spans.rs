@@ -102,7 +102,7 @@ impl Noise {
         (noise, spans.max(1).min(length - noise))
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if !(self.density > 0.0 && self.density < 1.0) {
             let found = self.density.to_string();
             return Err(Error::Setting {

@@ -4,6 +4,7 @@ mod permutation;
 mod prefetch;
 mod windows;
 
+pub use permutation::Permutation;
 pub use prefetch::Prefetch;
 use serde::{Deserialize, Serialize};
 pub use windows::Windows;

@@ -2,7 +2,15 @@
 ///
 /// A Feistel network permutes the smallest power of four that holds n; whatever falls outside 0..n is sent through again
 /// until it falls inside (cycle walking: Black and Rogaway 2002, section 3), fewer than four times on average.
-pub(super) struct Permutation {
+///
+/// ```
+/// let order = tercet_data::Permutation::new(5, 42, 0);
+/// let mut all: Vec<u64> = (0..5).map(|place| order.at(place)).collect();
+/// all.sort_unstable();
+/// assert_eq!(all, [0, 1, 2, 3, 4]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Permutation {
     n: u64,
     half_bits: u32,
     keys: [u64; ROUNDS],
@@ -11,6 +19,7 @@ pub(super) struct Permutation {
 const ROUNDS: usize = 6;
 
 impl Permutation {
+    /// The order of `n` elements in an epoch.
     pub fn new(n: u64, seed: u64, epoch: u64) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         let key = mix(mix(seed) ^ epoch);
@@ -21,7 +30,7 @@ impl Permutation {
         }
     }
 
-    /// The element at place `index`.
+    /// The element at place `index`, which is below n.
     pub fn at(&self, index: u64) -> u64 {
         debug_assert!(index < self.n);
         let mut x = self.network(index);

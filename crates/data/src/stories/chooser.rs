@@ -106,15 +106,15 @@ impl Chooser for Sampler {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a counter and a mixing function, so that each story has its own stream.
-struct SplitMix64(u64);
+pub(super) struct SplitMix64(u64);
 
 impl SplitMix64 {
-    fn of(seed: u64, index: u64) -> Self {
+    pub(super) fn of(seed: u64, index: u64) -> Self {
         Self(mix(mix(seed.wrapping_add(GAMMA)) ^ index.wrapping_mul(GAMMA)))
     }
 
     /// Uniform below `bound`; the multiplication leaves a bias under bound·2⁻⁶⁴.
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
         self.0 = self.0.wrapping_add(GAMMA);
         ((u128::from(mix(self.0)) * u128::from(bound)) >> 64) as u32
     }

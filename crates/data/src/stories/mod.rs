@@ -24,6 +24,11 @@
 //! to be where, what the uncle did. A reader who keeps track has nothing to guess there; one who does not pays for
 //! it in nats. This is what tells a larger model from a smaller one.
 //!
+//! # Questions
+//!
+//! An [`Exercise`] asks about stories, or about lists of their words, and knows the answer: short questions in text
+//! that a model can be taught and tested with.
+//!
 //! # Why the floor is exact
 //!
 //! The telling is a program over a `Chooser`: it asks for a choice among weighted branches and says pieces of text.
@@ -43,6 +48,7 @@
 mod acts;
 mod asides;
 mod chooser;
+mod exercise;
 mod facts;
 mod numbers;
 mod plots;
@@ -57,6 +63,7 @@ mod world;
 use std::ops::Range;
 
 use chooser::{Chooser, Sampler};
+pub use exercise::{Exercise, Side};
 pub use facts::{Count, Facts, Holding, Position};
 pub use score::{Derivation, NotAStory, derivations, information, prefix_information};
 use teller::{Teller, Told};

@@ -1,6 +1,7 @@
 //! From files of text to batches: what comes out, what a resume gives, and what damage is found.
 
 mod corpus;
+mod exercises;
 mod order;
 mod store;
 mod stories;
