@@ -44,10 +44,13 @@ impl Grid {
         let group = if rows <= tile_rows { 8 * panel_columns * block_depth } else { GROUP };
         let groups = (panels * panel_columns * block_depth).div_ceil(group.max(1)).max(1);
         let mut row_blocks = wanted.div_ceil(groups).min(row_blocks_at_most);
-        let groups = groups.max(wanted.div_ceil(row_blocks)).min(panels);
+        let mut groups = groups.max(wanted.div_ceil(row_blocks)).min(panels);
         if threads > 1 {
             let lowest = rows.div_ceil(2 * tile_rows);
             row_blocks = row_blocks.max(wanted.div_ceil(groups)).min(lowest);
+            // Nine equal tasks keep two threads waiting for each other; ten do not.
+            let even = |groups: &usize| (row_blocks * groups).is_multiple_of(threads);
+            groups = (groups..=panels).take(threads).find(even).unwrap_or(groups);
         }
         Self {
             rows,
