@@ -8,6 +8,10 @@ use super::tile::MAX_DEPTH;
 const GROUP: usize = 1 << 17;
 /// The fewest rows for which a group of `b` is worth packing once more.
 const FEW_ROWS: usize = 256;
+/// Rows that repay it easily, so that they are cut before the columns are.
+const MANY_ROWS: usize = 1024;
+/// The fewest panels for which rows of `a` are worth fetching once more.
+const FEW_PANELS: usize = 6;
 /// Tasks a thread, if the product is large enough, so that a thread that is held up can be helped.
 const TASKS_A_THREAD: usize = 4;
 
@@ -38,16 +42,19 @@ impl Grid {
         let depth_blocks = depth.div_ceil(MAX_DEPTH).max(1);
         let block_depth = depth.div_ceil(depth_blocks).next_multiple_of(16);
         let panels = columns.div_ceil(panel_columns);
-        let wanted = if threads > 1 { TASKS_A_THREAD * threads } else { 1 };
-        let row_blocks_at_most = rows.div_ceil(FEW_ROWS);
         // A single tile multiplies each panel right after it was packed, so that there is no group to keep.
         let group = if rows <= tile_rows { 8 * panel_columns * block_depth } else { GROUP };
-        let groups = (panels * panel_columns * block_depth).div_ceil(group.max(1)).max(1);
-        let mut row_blocks = wanted.div_ceil(groups).min(row_blocks_at_most);
-        let mut groups = groups.max(wanted.div_ceil(row_blocks)).min(panels);
+        let mut groups = (panels * panel_columns * block_depth).div_ceil(group.max(1)).max(1);
+        let mut row_blocks = 1;
         if threads > 1 {
-            let lowest = rows.div_ceil(2 * tile_rows);
-            row_blocks = row_blocks.max(wanted.div_ceil(groups)).min(lowest);
+            let wanted = TASKS_A_THREAD * threads;
+            row_blocks = wanted.div_ceil(groups).min(rows / MANY_ROWS).max(1);
+            groups = groups.max(wanted.div_ceil(row_blocks).min(panels.div_ceil(FEW_PANELS)));
+            row_blocks = row_blocks.max(wanted.div_ceil(groups).min(rows.div_ceil(FEW_ROWS)));
+            if row_blocks * groups < threads {
+                groups = groups.max(threads.div_ceil(row_blocks)).min(panels);
+                row_blocks = row_blocks.max(threads.div_ceil(groups)).min(rows.div_ceil(2 * tile_rows));
+            }
             // Nine equal tasks keep two threads waiting for each other; ten do not.
             let even = |groups: &usize| (row_blocks * groups).is_multiple_of(threads);
             groups = (groups..=panels).take(threads).find(even).unwrap_or(groups);
