@@ -1,4 +1,3 @@
-use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use tercet_tensor::Precision;
@@ -18,8 +17,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train a model from scratch on text
-    Pretrain(Box<pretrain::Args>),
+    /// Train a model from scratch on text; with --run FILE or --resume DIR, the architecture is theirs
+    #[command(subcommand)]
+    Pretrain(pretrain::Pretrain),
     /// Continue text with a model
     Generate(generate::Args),
     /// Measure how good a model is
@@ -86,9 +86,9 @@ impl From<PrecisionArg> for Precision {
     }
 }
 
-/// Ends the process as for any other mistake in the flags.
-pub fn usage(message: &str) -> ! {
-    Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit()
+/// The command line, with the defaults that each architecture has.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommand("pretrain", pretrain::with_defaults)
 }
 
 /// How this program was called, so that it can be called again.

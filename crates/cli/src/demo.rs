@@ -7,7 +7,7 @@ use tercet_train::End;
 
 use crate::arch::{Shape, StepSize};
 use crate::error::Error;
-use crate::pretrain::{self, RunFile};
+use crate::pretrain::{self, Gpt2, Settings};
 use crate::random_steps::median;
 use crate::{args, machine, output};
 
@@ -31,7 +31,7 @@ pub fn run() -> Result<End, Error> {
     machine::start_threads(0)?;
     let out = free_folder();
     let mut settings = settings(&out);
-    settings.steps = affordable_steps(&settings);
+    settings.training.steps = affordable_steps(&settings);
     let outcome = pretrain::start(&settings)?;
     if outcome.end != End::Interrupted {
         tell_next(&out);
@@ -39,18 +39,20 @@ pub fn run() -> Result<End, Error> {
     Ok(outcome.end)
 }
 
-fn settings(out: &Path) -> RunFile {
-    let flags = ["tercet", "gpt2", "--size", "mini", "--seq", "128", "--batch", "8", "--lr", "2e-3"];
-    let matches = RunFile::augment_args(Command::new("tercet")).get_matches_from(flags);
-    let settings = RunFile::from_arg_matches(&matches).expect("the flags above are all right");
-    RunFile { out: Some(out.to_owned()), ..settings }
+fn settings(out: &Path) -> Settings<Gpt2> {
+    let flags = ["gpt2", "--size", "mini", "--seq", "128", "--batch", "8", "--lr", "2e-3"];
+    let command = pretrain::with_defaults_of::<Gpt2>(Settings::<Gpt2>::augment_args(Command::new("gpt2")));
+    let matches = command.get_matches_from(flags);
+    let mut settings = Settings::from_arg_matches(&matches).expect("the flags above are all right");
+    settings.output.out = Some(out.to_owned());
+    settings
 }
 
 /// As many steps as this machine takes in the time, found by taking some.
-fn affordable_steps(settings: &RunFile) -> u64 {
-    let vocab_size = settings.training().vocab_size;
-    let config = Config { vocab_size, n_positions: settings.seq, ..Preset::Mini.config() }.without_dropout();
-    let size = StepSize { batch: settings.batch, seq: settings.seq, target: 0 };
+fn affordable_steps(settings: &Settings<Gpt2>) -> u64 {
+    let (vocab_size, n_positions) = (settings.data.vocab_size(), settings.own.seq);
+    let config = Config { vocab_size, n_positions, ..Preset::Mini.config() }.without_dropout();
+    let size = StepSize { batch: settings.training.batch, seq: n_positions, target: 0 };
     let mut steps = config.random_steps(size, Precision::F32);
     let mut seconds: Vec<f64> = (0..8).map(|_| steps.step().1).skip(2).collect();
     let affordable = SECONDS / median(&mut seconds);

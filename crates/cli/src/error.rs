@@ -104,6 +104,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// An [`Error::Flag`].
+    pub fn flag(flag: &'static str, expected: impl Into<String>, found: impl ToString) -> Self {
+        Self::Flag { flag, expected: expected.into(), found: found.to_string() }
+    }
+
     /// An [`Error::Io`] about this file.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -22,7 +22,7 @@ mod tokenizer;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use tercet_train::End;
 
 use args::{Cli, Command};
@@ -32,9 +32,7 @@ use error::Error;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let flags = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&flags).unwrap_or_else(|error| error.exit());
-    match run(cli, &flags) {
+    match run() {
         Ok(End::Interrupted) => ExitCode::from(INTERRUPTED),
         Ok(_) => ExitCode::SUCCESS,
         // The reader has seen enough.
@@ -46,12 +44,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, flags: &ArgMatches) -> Result<End, Error> {
+fn run() -> Result<End, Error> {
+    let arguments = pretrain::with_architecture(std::env::args_os().collect())?;
+    let flags = args::command().get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&flags).unwrap_or_else(|error| error.exit());
     let Some(command) = cli.command else { return demo::run() };
     match command {
-        Command::Pretrain(args) => {
+        Command::Pretrain(command) => {
             let (_, flags) = flags.subcommand().expect("the command that was parsed");
-            return pretrain::run(*args, flags);
+            return pretrain::run(command, flags);
         }
         Command::Generate(args) => generate::run(&args),
         Command::Eval(eval) => eval::run(&eval),

@@ -191,6 +191,17 @@ pub fn folder_of(folder: &Path) -> Result<PathBuf, Error> {
     Ok(whole.unwrap_or_else(|| checkpoint.path().to_owned()))
 }
 
+/// Whether a `config.json`, or the file of that name in a folder, says how large the vocabulary is. Where it does not,
+/// a new model takes the size of its tokenizer, not the published one.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn names_its_vocabulary(path: &Path) -> Result<bool, Error> {
+    let path = if path.is_dir() { path.join("config.json") } else { path.to_owned() };
+    let text = fs::read(&path).map_err(Error::io(&path))?;
+    Ok(serde_json::from_slice::<Value>(&text).is_ok_and(|config| config.get("vocab_size").is_some()))
+}
+
 /// Checks that the model has an embedding for every id of the tokenizer.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use tercet_train::{Event, StepReport};
+use tercet_train::{Evaluation, Event, StepReport};
 
 use crate::output::{self, LiveLine, count, short, small, span};
 
@@ -13,10 +13,13 @@ const REFRESH: Duration = Duration::from_millis(100);
 pub struct Progress {
     live: LiveLine,
     shown: Option<Instant>,
+    /// Measures of an evaluation that have a column: their names, and the column's.
+    columns: &'static [(&'static str, &'static str)],
     floor: Option<f64>,
     speed: Speed,
     eval_every: u64,
     last: Option<StepReport>,
+    evaluation: Option<Evaluation>,
 }
 
 /// What tokens a second are a share of.
@@ -35,17 +38,30 @@ impl Speed {
 
 impl Progress {
     /// Before the first step.
-    pub fn new(floor: Option<f64>, speed: Speed, eval_every: u64) -> Self {
-        Self { live: LiveLine::new(), shown: None, floor, speed, eval_every, last: None }
+    pub fn new(
+        columns: &'static [(&'static str, &'static str)],
+        floor: Option<f64>,
+        speed: Speed,
+        eval_every: u64,
+    ) -> Self {
+        let live = LiveLine::new();
+        Self { live, shown: None, columns, floor, speed, eval_every, last: None, evaluation: None }
     }
 
     /// Prints the names of the columns.
     pub fn head(&self) {
         let floor = self.floor.map_or(String::new(), |floor| format!("   (floor {floor:.3})"));
+        let columns: String = self.columns.iter().map(|(_, name)| format!("  {name:>8}")).collect();
         output::line(&format!(
-            "\n{:>8}  {:>7}  {:>8}  {:>7}  {:>6}  {:>7}  {:>7}  left{floor}",
+            "\n{:>8}  {:>7}  {:>8}{columns}  {:>7}  {:>6}  {:>7}  {:>7}  left{floor}",
             "step", "loss", "held-out", "lr", "|g|", "tok/s", "of peak"
         ));
+    }
+
+    /// What the last evaluation measured besides the loss, each after a comma.
+    pub fn metrics(&self) -> String {
+        let metrics = self.evaluation.iter().flat_map(|evaluation| &evaluation.metrics);
+        metrics.map(|(name, value)| format!(", {} {}", name.replace('_', " "), figure(*value))).collect()
     }
 
     /// Hears what happens.
@@ -54,7 +70,8 @@ impl Progress {
             Event::Step(report) => self.step(report),
             Event::Evaluated { evaluation, best, .. } => {
                 let mark = if *best { "" } else { "  not better" };
-                self.row(Some(evaluation.loss), mark);
+                self.row(Some(evaluation), mark);
+                self.evaluation = Some((*evaluation).clone());
             }
             Event::Sampled { text, .. } => self.sample(text),
             Event::Skipped { step, what, .. } => self.lasting(&format!("step {step} is skipped: {what}")),
@@ -92,6 +109,13 @@ impl Progress {
             format!("loss {:.3} (mean {:.3})", report.loss, report.mean_loss),
         ];
         parts.extend(report.held_out.map(|loss| format!("held-out {loss:.3}")));
+        if let Some(evaluation) = &self.evaluation {
+            let known = self
+                .columns
+                .iter()
+                .filter_map(|(metric, name)| Some((name, evaluation.metrics.get(*metric)?)));
+            parts.extend(known.map(|(name, value)| format!("{name} {value:.3}")));
+        }
         parts.push(format!("{} left", span(report.eta)));
         parts.push(format!("{} tok/s", short(rate)));
         parts.push(format!("{:.0} % of peak", 100.0 * self.speed.share(rate)));
@@ -102,14 +126,19 @@ impl Progress {
     }
 
     /// A lasting line of figures.
-    fn row(&mut self, held_out: Option<f64>, mark: &str) {
+    fn row(&mut self, evaluation: Option<&Evaluation>, mark: &str) {
         let Some(report) = self.last else { return };
         let rate = report.tokens_per_second;
+        let cell = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.3}"));
+        let measured =
+            |(metric, _): &(&str, &str)| evaluation.and_then(|found| found.metrics.get(*metric).copied());
+        let columns: String =
+            self.columns.iter().map(|column| format!("  {:>8}", cell(measured(column)))).collect();
         self.lasting(&format!(
-            "{:>8}  {:>7.3}  {:>8}  {:>7}  {:>6.2}  {:>7}  {:>5.0} %  {}{mark}",
+            "{:>8}  {:>7.3}  {:>8}{columns}  {:>7}  {:>6.2}  {:>7}  {:>5.0} %  {}{mark}",
             count(report.step),
             report.mean_loss,
-            held_out.map_or(String::new(), |loss| format!("{loss:.3}")),
+            cell(evaluation.map(|evaluation| evaluation.loss)),
             small(report.lr),
             report.grad_norm,
             short(rate),
@@ -127,6 +156,11 @@ impl Progress {
         self.live.clear();
         output::line(line);
     }
+}
+
+/// A measure in four places.
+fn figure(value: f64) -> String {
+    if value < 10.0 { format!("{value:.4}") } else { format!("{value:.2}") }
 }
 
 /// A text in lines of at most `width` columns behind `margin` spaces.

@@ -1,163 +1,119 @@
-use std::str::FromStr;
+use std::fmt::Debug;
+use std::path::Path;
 
-use tercet_gpt2::{Config, Preset};
-use tercet_tokenizer::Tokenizer;
-use tercet_train::{Decay, Decays, Ramp, Rule, Schedule, TrainConfig};
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tercet_tensor::{Params, Tape, Tensor};
+use tercet_tokenizer::{Tokenizer, Training};
+use tercet_train::{Batches, Decays, Evaluation, Rule, Schedule};
 
-use super::run_file::{Level, RunFile, ScheduleArg};
+use super::settings::Settings;
+use crate::args::Arch;
 use crate::error::Error;
-use crate::model::{check_fit, folder_of};
 
-/// What the settings leave open follows the published recipe: AdamW with β = (0.9, 0.95) and decay 0.1 of matrices and
-/// embeddings, clipping to norm 1, a cosine down to a tenth, no dropout (nanoGPT), and rates by size (Brown et al.
-/// 2020, table 2.1; the two smallest sizes are not in it).
-impl RunFile {
-    /// The learning rate.
-    pub fn lr(&self) -> f64 {
-        let by_size = || match Preset::from_str(&self.size) {
-            Ok(Preset::Small) => 6e-4,
-            Ok(Preset::Medium) => 3e-4,
-            Ok(Preset::Large) => 2.5e-4,
-            Ok(Preset::Xl) => 2e-4,
-            _ => 1e-3,
-        };
-        self.lr.unwrap_or_else(by_size)
-    }
+/// How one architecture is pretrained: the settings that it does not share with the others, each a flag and a line of
+/// a run file, and what follows from all of them.
+pub trait Recipe: Args + Clone + Debug + PartialEq + Serialize + DeserializeOwned {
+    /// The architecture.
+    const ARCH: Arch;
+    /// Its name as people write it.
+    const NAME: &'static str;
+    /// The names of its sizes, for the help.
+    const SIZES: &'static str;
+    /// The defaults that shared settings have here, by the setting's identifier.
+    const DEFAULTS: &'static [(&'static str, &'static str)];
+    /// The longest warm-up that is chosen without being asked for.
+    const LONGEST_WARMUP: u64;
 
-    /// The learning rate at the end.
-    pub fn min_lr(&self) -> f64 {
-        self.min_lr.unwrap_or(self.lr() / 10.0)
-    }
+    /// What the settings come to.
+    type Task: Task;
 
-    /// Steps over which the rate rises.
-    pub fn warmup(&self) -> u64 {
-        self.warmup.unwrap_or((self.steps / 10).min(2000))
-    }
+    /// The learning rate that the published recipe has for a size.
+    fn peak_lr(size: &str) -> f64;
 
-    /// Steps between evaluations.
-    pub fn eval_every(&self) -> u64 {
-        self.eval_every.unwrap_or((self.steps / 10).max(1))
-    }
+    /// How the rate rises and falls.
+    fn schedule(settings: &Settings<Self>) -> Schedule;
 
-    /// Steps between checkpoints.
-    pub fn save_every(&self) -> u64 {
-        self.save_every.unwrap_or((self.steps / 10).max(1))
-    }
+    /// The update rule, and the parameters that it decays.
+    fn optimizer(settings: &Settings<Self>) -> (Rule, Decays);
 
-    /// The same settings with everything that was left open filled in, as they are saved.
-    pub fn resolved(&self) -> Self {
-        Self {
-            lr: Some(self.lr()),
-            min_lr: Some(self.min_lr()),
-            warmup: Some(self.warmup()),
-            eval_every: Some(self.eval_every()),
-            save_every: Some(self.save_every()),
-            out: Some(self.out()),
-            cache: Some(self.cache()),
-            vocab_size: self.trains_bpe().then(|| self.training().vocab_size),
-            ..self.clone()
-        }
-    }
+    /// How to train a tokenizer where none is given.
+    fn tokenizer_training(settings: &Settings<Self>) -> Training;
 
-    /// What the trainer is told.
-    pub fn train_config(&self) -> TrainConfig {
-        let (total, floor) = (self.steps, self.min_lr() / self.lr());
-        let decay = match self.schedule {
-            ScheduleArg::Cosine => Decay::Cosine { total, floor, cycles: 0.5 },
-            ScheduleArg::Linear => Decay::Linear { total, floor },
-            ScheduleArg::Constant => Decay::Constant,
-            ScheduleArg::InverseSqrt => Decay::InverseSqrt { timescale: None },
-        };
-        TrainConfig {
-            steps: self.steps,
-            accumulate: self.accumulate,
-            lr: self.lr(),
-            schedule: Schedule::new(decay).with_warmup(self.warmup()).with_ramp(Ramp::Between),
-            optimizer: Rule::AdamW {
-                beta1: self.beta1,
-                beta2: self.beta2,
-                eps: self.eps,
-                weight_decay: self.weight_decay,
-                amsgrad: false,
-            },
-            decays: Decays::Matrices,
-            clip: (self.clip > 0.0).then_some(self.clip),
-            seed: self.seed,
-            eval_every: self.eval_every(),
-            save_every: self.save_every(),
-            keep_last: self.keep,
-            patience: (self.patience > 0).then_some(self.patience),
-            max_skips: self.max_skips,
-        }
-    }
-
-    /// The model's configuration for the ids of this tokenizer.
-    ///
-    /// # Errors
-    /// When no model can be built so, or it does not fit the tokenizer or the sequences.
-    pub fn model_config(&self, tokenizer: &Tokenizer) -> Result<Config, Error> {
-        let vocab = tokenizer.vocab_size();
-        let mut config = match self.config.as_deref().or(self.from.as_deref()) {
-            Some(path) => {
-                let config = Config::read(folder_of(path)?)?;
-                check_fit(path, config.vocab_size, tokenizer)?;
-                config
-            }
-            None => Config {
-                vocab_size: vocab,
-                n_positions: self.seq,
-                bos_token_id: tokenizer.end_of_text(),
-                eos_token_id: tokenizer.end_of_text(),
-                ..Preset::from_str(&self.size)?.config().without_dropout()
-            },
-        };
-        let replace = |own: &mut usize, flag: Option<usize>| *own = flag.unwrap_or(*own);
-        replace(&mut config.n_layer, self.n_layer);
-        replace(&mut config.n_head, self.n_head);
-        replace(&mut config.n_embd, self.n_embd);
-        replace(&mut config.n_positions, self.n_positions);
-        if let Some(p) = self.dropout {
-            (config.resid_pdrop, config.embd_pdrop, config.attn_pdrop) = (p, p, p);
-        }
-        config.validate()?;
-        if self.seq > config.n_positions {
-            let expected = format!("at most the {} positions of the model", config.n_positions);
-            return Err(Error::Flag { flag: "seq", expected, found: self.seq.to_string() });
-        }
-        Ok(config)
+    /// The same settings with what was left open of its own filled in.
+    fn resolved(settings: &Settings<Self>) -> Self {
+        settings.own.clone()
     }
 
     /// Checks what no other part checks.
     ///
     /// # Errors
     /// The first setting that has no meaning.
-    pub fn validate(&self) -> Result<(), Error> {
-        let wrong = |flag, expected: &str, found: String| {
-            Err(Error::Flag { flag, expected: expected.to_owned(), found })
-        };
-        for (flag, count) in [("batch", self.batch), ("seq", self.seq), ("accumulate", self.accumulate)] {
-            if count == 0 {
-                return wrong(flag, "at least 1", "0".to_owned());
-            }
-        }
-        if self.steps == 0 {
-            return wrong("steps", "at least 1", "0".to_owned());
-        }
-        if !(self.lr().is_finite() && self.lr() > 0.0) {
-            return wrong("lr", "a number above 0", self.lr().to_string());
-        }
-        if !(0.0..=self.lr()).contains(&self.min_lr()) {
-            return wrong("min-lr", "a number from 0 to --lr", self.min_lr().to_string());
-        }
-        for (flag, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&beta) {
-                return wrong(flag, "a number from 0 to below 1", beta.to_string());
-            }
-        }
-        Ok(self.train_config().validate()?)
+    fn validate(settings: &Settings<Self>) -> Result<(), Error>;
+
+    /// Reads the text and makes the model. `saved` is the tokenizer of a run that goes on.
+    ///
+    /// # Errors
+    /// When something cannot be read or written, or does not fit.
+    fn prepare(settings: &Settings<Self>, saved: Option<Tokenizer>) -> Result<Self::Task, Error>;
+}
+
+/// A model and the text that it learns from, ready to meet.
+pub trait Task {
+    /// The stream of what it is trained on.
+    type Batches: Batches;
+
+    /// The measures of an evaluation that are columns beside its loss: their names, and what stands above the column.
+    const COLUMNS: &'static [(&'static str, &'static str)] = &[];
+
+    /// The model's parameters.
+    fn params(&self) -> &Params;
+
+    /// The tokenizer.
+    fn tokenizer(&self) -> &Tokenizer;
+
+    /// What the text is called.
+    fn text_name(&self) -> &str;
+
+    /// What a person should know before the run begins: a word for the margin, and a line for each.
+    fn introduction(&self) -> Vec<(&'static str, String)>;
+
+    /// How much a step reads, such as `1,024 tokens`.
+    fn step(&self) -> String;
+
+    /// Operations of the matrix products of a training step, for each token that the model reads.
+    fn flops_per_token(&self) -> f64;
+
+    /// The loss of a perfect model, where it is known.
+    fn floor(&self) -> Option<f64> {
+        None
     }
 
-    fn trains_bpe(&self) -> bool {
-        self.tokenizer.is_none() && self.level == Level::Bpe
-    }
+    /// The training text from its beginning.
+    ///
+    /// # Errors
+    /// When it is too short.
+    fn batches(&self) -> Result<Self::Batches, Error>;
+
+    /// The loss of a micro-batch; a target of term i of the loss weighs `weights[i]`.
+    fn loss(&self, tape: &Tape, batch: &<Self::Batches as Batches>::Batch, weights: &[f32]) -> Tensor;
+
+    /// Measures the model on text that it is not trained on.
+    fn evaluate(&self) -> Evaluation;
+
+    /// Whether a sample follows each evaluation.
+    fn shows_samples(&self) -> bool;
+
+    /// What the model can do, as text.
+    ///
+    /// # Errors
+    /// When the prompt does not fit the model.
+    fn sample(&self) -> Result<String, Error>;
+
+    /// Writes the model's configuration, beside which its weights are put.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn write_config(&self, path: &Path) -> Result<(), Error>;
 }

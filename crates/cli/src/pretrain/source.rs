@@ -4,8 +4,8 @@ use tercet_data::stories::Stories;
 use tercet_data::{Corpus, Error as DataError, Piece, Progress, StoreWriter, TokenStore, View};
 use tercet_tokenizer::{Fingerprint, Tokenizer, Training};
 
-use super::held_out::HeldOut;
-use super::run_file::RunFile;
+use super::recipe::Recipe;
+use super::settings::Settings;
 use crate::error::Error;
 use crate::model::folder_of;
 use crate::output::{Waiting, count};
@@ -15,16 +15,24 @@ const STORIES_SEED: u64 = 0;
 /// Stories that a tokenizer is trained on.
 const STORIES_FOR_TOKENIZER: u64 = 4000;
 
-/// What a run reads, as ids.
+/// What a run reads, as one long text of ids in which a separator ends each document.
 pub struct Source {
     /// Makes the ids.
     pub tokenizer: Tokenizer,
     /// The text to train on.
     pub train: View,
-    /// The text to predict.
-    pub held_out: HeldOut,
+    /// The text to measure the model on.
+    pub held_out: HeldOutText,
     /// What it is, for a person.
     pub name: String,
+}
+
+/// Text that training does not see.
+pub enum HeldOutText {
+    /// Documents of a store.
+    Documents(View),
+    /// Stories of the generator, from number `first` on.
+    Stories { stories: Stories, first: u64, separator: u32 },
 }
 
 impl Source {
@@ -32,8 +40,8 @@ impl Source {
     ///
     /// # Errors
     /// When something cannot be read or written, or does not fit.
-    pub fn prepare(settings: &RunFile, saved: Option<Tokenizer>) -> Result<Self, Error> {
-        match settings.text.as_slice() {
+    pub fn prepare(settings: &Settings<impl Recipe>, saved: Option<Tokenizer>) -> Result<Self, Error> {
+        match settings.data.text.as_slice() {
             [] => Self::of_stories(settings, saved),
             [path] if path.extension().is_some_and(|extension| extension == "ids") => {
                 Self::of_store(settings, path, saved)
@@ -42,8 +50,12 @@ impl Source {
         }
     }
 
-    fn of_text(settings: &RunFile, paths: &[PathBuf], saved: Option<Tokenizer>) -> Result<Self, Error> {
-        let corpus = Corpus::open(paths, settings.document_split())?;
+    fn of_text(
+        settings: &Settings<impl Recipe>,
+        paths: &[PathBuf],
+        saved: Option<Tokenizer>,
+    ) -> Result<Self, Error> {
+        let corpus = Corpus::open(paths, settings.data.document_split())?;
         let text = format!("{:?}", corpus.fingerprint().0);
         let tokenizer = tokenizer(settings, saved, &text, |training| {
             let mut waiting = Waiting::new("training the tokenizer");
@@ -52,44 +64,44 @@ impl Source {
         })?;
         let store = store_of(settings, &corpus, &tokenizer)?;
         let mut name = format!("{} bytes of text", count(corpus.bytes()));
-        let (length, most) = (settings.seq, settings.eval_tokens);
-        let (train, held_out) = if settings.held_out_text.is_empty() {
-            let (train, held_out) = store.view().split(settings.held_out)?;
-            (train, HeldOut::of_view(&held_out, length, most)?)
+        let (train, held_out) = if settings.data.held_out_text.is_empty() {
+            store.view().split(settings.data.held_out)?
         } else {
-            let corpus = Corpus::open(&settings.held_out_text, settings.document_split())?;
-            let held_out = store_of(settings, &corpus, &tokenizer)?;
-            (store.view(), HeldOut::of_view(&held_out.view(), length, most)?)
+            let corpus = Corpus::open(&settings.data.held_out_text, settings.data.document_split())?;
+            (store.view(), store_of(settings, &corpus, &tokenizer)?.view())
         };
         if let [path] = paths {
             name = path.display().to_string();
         }
-        Ok(Self { tokenizer, train, held_out, name })
+        Ok(Self { tokenizer, train, held_out: HeldOutText::Documents(held_out), name })
     }
 
-    fn of_store(settings: &RunFile, path: &Path, saved: Option<Tokenizer>) -> Result<Self, Error> {
+    fn of_store(
+        settings: &Settings<impl Recipe>,
+        path: &Path,
+        saved: Option<Tokenizer>,
+    ) -> Result<Self, Error> {
         let store = TokenStore::open(path)?;
-        let given = settings.tokenizer.as_deref().map(Tokenizer::open).transpose()?;
+        let given = settings.data.tokenizer.as_deref().map(Tokenizer::open).transpose()?;
         let Some(tokenizer) = saved.or(given) else {
-            let expected = "the tokenizer that made the store".to_owned();
-            return Err(Error::Flag { flag: "tokenizer", expected, found: "missing".to_owned() });
+            return Err(Error::flag("tokenizer", "the tokenizer that made the store", "missing"));
         };
         store.check_tokenizer(&tokenizer)?;
-        let (train, held_out) = store.view().split(settings.held_out)?;
-        let held_out = HeldOut::of_view(&held_out, settings.seq, settings.eval_tokens)?;
+        let (train, held_out) = store.view().split(settings.data.held_out)?;
+        let held_out = HeldOutText::Documents(held_out);
         Ok(Self { tokenizer, train, held_out, name: path.display().to_string() })
     }
 
-    fn of_stories(settings: &RunFile, saved: Option<Tokenizer>) -> Result<Self, Error> {
-        let (stories, count) = (Stories::new(STORIES_SEED), settings.stories);
+    fn of_stories(settings: &Settings<impl Recipe>, saved: Option<Tokenizer>) -> Result<Self, Error> {
+        let (stories, count) = (Stories::new(STORIES_SEED), settings.data.stories);
         let text = format!("stories {STORIES_SEED} {} {}", env!("CARGO_PKG_VERSION"), stories.story(0).text);
         let tokenizer = tokenizer(settings, saved, &text, |training| {
             let _waiting = Waiting::new("training the tokenizer");
             Ok(training.run((0..STORIES_FOR_TOKENIZER).map(|index| stories.story(index).text))?)
         })?;
         let Some(separator) = tokenizer.end_of_text() else {
-            let expected = "a tokenizer with an end of text, which the stories need between them".to_owned();
-            return Err(Error::Flag { flag: "tokenizer", expected, found: "one without".to_owned() });
+            let expected = "a tokenizer with an end of text, which the stories need between them";
+            return Err(Error::flag("tokenizer", expected, "one without"));
         };
         let source = Fingerprint::of(format!("{text} {count}").as_bytes());
         let path = store_path(settings, &source, &tokenizer);
@@ -97,15 +109,17 @@ impl Source {
             Some(store) => store,
             None => tell(&path, stories, count, &tokenizer, source, separator)?,
         };
-        let (length, most) = (settings.seq, settings.eval_tokens.clamp(1, 1 << 22));
-        let held_out = HeldOut::of_stories(stories, count, &tokenizer, separator, length, most)?;
+        let held_out = HeldOutText::Stories { stories, first: count, separator };
         Ok(Self { tokenizer, train: store.view(), held_out, name: format!("{count} generated stories") })
     }
 }
 
 /// The tokenizer of the settings: given, or trained once on this text and kept.
-fn tokenizer(
-    settings: &RunFile,
+///
+/// # Errors
+/// When it cannot be read, trained or kept.
+pub fn tokenizer<R: Recipe>(
+    settings: &Settings<R>,
     saved: Option<Tokenizer>,
     text: &str,
     train: impl FnOnce(&Training) -> Result<Tokenizer, Error>,
@@ -113,13 +127,13 @@ fn tokenizer(
     if let Some(saved) = saved {
         return Ok(saved);
     }
-    if let Some(path) = &settings.tokenizer {
+    if let Some(path) = &settings.data.tokenizer {
         return Ok(Tokenizer::open(path)?);
     }
-    if let Some(model) = &settings.from {
+    if let Some(model) = &settings.model.from {
         return Ok(Tokenizer::open(folder_of(model)?)?);
     }
-    let training = settings.training();
+    let training = R::tokenizer_training(settings);
     let key = Fingerprint::of(format!("{training:?} {text}").as_bytes());
     let kept = settings.cache().join(format!("{key}-tokenizer"));
     if kept.join("tokenizer_config.json").is_file() {
@@ -130,7 +144,11 @@ fn tokenizer(
     Ok(tokenizer)
 }
 
-fn store_of(settings: &RunFile, corpus: &Corpus, tokenizer: &Tokenizer) -> Result<TokenStore, Error> {
+fn store_of(
+    settings: &Settings<impl Recipe>,
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+) -> Result<TokenStore, Error> {
     let path = store_path(settings, &corpus.fingerprint(), tokenizer);
     make_folder(&path)?;
     let mut waiting = Waiting::new("tokenising");
@@ -140,7 +158,7 @@ fn store_of(settings: &RunFile, corpus: &Corpus, tokenizer: &Tokenizer) -> Resul
     Ok(TokenStore::open_or_build(&path, corpus, tokenizer, separator, progress)?)
 }
 
-fn store_path(settings: &RunFile, source: &Fingerprint, tokenizer: &Tokenizer) -> PathBuf {
+fn store_path(settings: &Settings<impl Recipe>, source: &Fingerprint, tokenizer: &Tokenizer) -> PathBuf {
     let key = Fingerprint::of(format!("{:?} {:?}", source.0, tokenizer.fingerprint().0).as_bytes());
     settings.cache().join(format!("{key}.ids"))
 }

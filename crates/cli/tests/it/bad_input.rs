@@ -148,6 +148,14 @@ fn configurations_that_no_model_has() {
         place.write("config.json", config);
         place.fail(&format!("pretrain gpt2 --text book.txt --config config.json {flags} --out run"), &words);
     }
+    let own_vocabulary = "{\"n_positions\": 16, \"n_embd\": 16, \"n_layer\": 1, \"n_head\": 2}";
+    place.write("config.json", own_vocabulary);
+    place.succeed(&format!("pretrain gpt2 --text book.txt --config config.json {flags} --out trained"));
+    let written = fs::read_to_string(place.path("trained/checkpoints/step-000002/config.json")).unwrap();
+    assert!(
+        written.contains("\"vocab_size\": 300"),
+        "the tokenizer's size, not the published one: {written}"
+    );
     place.write("config.json", format!("{{{base}, \"n_head\": 3}}"));
     place.fail("inspect --config config.json", &["n_head is 3"]);
     place.fail(&format!("pretrain gpt2 --text book.txt {SMALL} --n-head 3 --out run"), &["n_head is 3"]);
@@ -184,7 +192,7 @@ fn flags_without_a_meaning() {
     place.fail("eval lm --model model --text book.txt --stride 17", &["stride is 17"]);
     place.fail("inspect --model model --seq 17", &["seq is 17"]);
     place.fail("bench train --size tiny --seq 2000", &["seq is 2000"]);
-    for usage in ["pretrain", "pretrain gpt2 --no-such-flag", "pretrain bert", "generate", "nonsense"] {
+    for usage in ["pretrain", "pretrain gpt2 --no-such-flag", "pretrain gpt5", "generate", "nonsense"] {
         let output = place.run(usage);
         assert_eq!(output.status.code(), Some(2), "{usage}: {}", text(&output.stderr));
     }
@@ -198,6 +206,7 @@ fn run_files_with_mistakes() {
         ("arch = \"gpt2\"\nsteps = \"many\"\n", "many"),
         ("arch = \"gpt3\"\n", "gpt3"),
         ("arch = \"gpt2\"\nsteps = = 3\n", "line 2"),
+        ("steps = 3\n", "arch is missing"),
     ] {
         place.write("run.toml", content);
         place.fail("pretrain --run run.toml --out run", &["run.toml: ", words]);

@@ -8,9 +8,12 @@ use tercet_train::Evaluation;
 
 use crate::error::Error;
 use crate::lm_batch::LmBatch;
+use crate::pretrain::source::{HeldOutText, Source};
 
 /// Sequences of one pass.
 const BATCH: usize = 16;
+/// Ids to predict of the stories, which have no end.
+const MOST_OF_STORIES: usize = 1 << 22;
 
 /// Text that training does not see, ready to be predicted.
 pub struct HeldOut {
@@ -23,11 +26,25 @@ pub struct HeldOut {
 }
 
 impl HeldOut {
+    /// The held-out text of a source in sequences of `length` predictions, until `most` ids are predicted.
+    ///
+    /// # Errors
+    /// When there is too little text, or it cannot be read.
+    pub fn new(source: &Source, length: usize, most: usize) -> Result<Self, Error> {
+        match &source.held_out {
+            HeldOutText::Documents(view) => Self::of_view(view, length, most),
+            HeldOutText::Stories { stories, first, separator } => {
+                let most = most.clamp(1, MOST_OF_STORIES);
+                Self::of_stories(*stories, *first, &source.tokenizer, *separator, length, most)
+            }
+        }
+    }
+
     /// Windows of `length` predictions from the beginning of a view, until `most` ids are predicted; 0 is no limit.
     ///
     /// # Errors
     /// When the view is too short, or a block of the store is damaged.
-    pub fn of_view(view: &View, length: usize, most: usize) -> Result<Self, Error> {
+    fn of_view(view: &View, length: usize, most: usize) -> Result<Self, Error> {
         let windows = Windows::new(view.clone(), Order::Sequential { stride: length }, length, BATCH)?;
         let mut cursor = windows.start(0);
         let (mut batches, mut targets) = (Vec::new(), 0);
@@ -49,7 +66,7 @@ impl HeldOut {
     ///
     /// # Errors
     /// When a story cannot be encoded, or none has a sentence that fits.
-    pub fn of_stories(
+    fn of_stories(
         stories: Stories,
         first: u64,
         tokenizer: &Tokenizer,
@@ -77,8 +94,7 @@ impl HeldOut {
             sequences.push(causal::next_token(&Ragged::from_sequences([ids]), causal::Documents::Cross));
         }
         if sequences.is_empty() {
-            let expected = "enough tokens for the first sentence of a story".to_owned();
-            return Err(Error::Flag { flag: "seq", expected, found: length.to_string() });
+            return Err(Error::flag("seq", "enough tokens for the first sentence of a story", length));
         }
         let batches = sequences.chunks(BATCH).map(LmBatch::joined).collect();
         Ok(Self { batches, pool: Pool::new(), targets, floor: Some(nats / targets as f64) })
