@@ -35,3 +35,8 @@ fn new_op_is_what_its_equation_says() {
 fn objective_only_predicts_every_id_but_the_first() {
     assert_eq!(last_number(env!("CARGO_BIN_EXE_objective_only"), &[]), 999.0);
 }
+
+#[test]
+fn span_corruption_fills_inputs_of_512_from_568() {
+    assert_eq!(last_number(env!("CARGO_BIN_EXE_span_corruption"), &[]), 568.0);
+}

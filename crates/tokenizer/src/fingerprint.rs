@@ -31,7 +31,7 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// The part of a `tokenizer.json` that decides the ids of a text, in one order of keys and with defaults left out, so
-/// that `vocab.json` + `merges.txt` and the `tokenizer.json` of the same vocabulary agree.
+/// that `vocab.json` + `merges.txt` or `spiece.model` and the `tokenizer.json` of the same vocabulary agree.
 pub(crate) fn of_tokenizer(file: &Value, spells_special_tokens: bool) -> Fingerprint {
     let added: Vec<Value> = file["added_tokens"]
         .as_array()
@@ -60,7 +60,20 @@ fn plain(part: &Value) -> Value {
         fields
             .iter()
             .filter(|(name, value)| decides(name, value))
-            .map(|(name, value)| (name.clone(), if name == "vocab" { value.clone() } else { plain(value) }))
+            .map(|(name, value)| {
+                (name.clone(), if name == "vocab" { vocabulary(value) } else { plain(value) })
+            })
             .collect(),
     )
+}
+
+/// A vocabulary with its scores, if it has them, in the precision of a `spiece.model`: their last digits in a
+/// `tokenizer.json` are those of whatever wrote it.
+fn vocabulary(vocab: &Value) -> Value {
+    let Value::Array(pieces) = vocab else { return vocab.clone() };
+    let rounded = |piece: &Value| match piece[1].as_f64() {
+        Some(score) => json!([piece[0], score as f32]),
+        None => piece.clone(),
+    };
+    pieces.iter().map(rounded).collect()
 }

@@ -1,6 +1,7 @@
 //! Each objective against its definition and against the original's output.
 
 mod causal;
+mod denoising;
 mod masked;
 mod masking;
 mod random;

@@ -237,10 +237,9 @@ fn the_texts_of_two_trained_models_have_their_ids() {
 #[test]
 fn one_vocabulary_in_two_forms_is_one_tokenizer() {
     let Some(tokenizers) = tokenizers() else { return };
-    let [(name, a), (_, b)] = [&tokenizers[1], &tokenizers[2]];
-    assert_eq!(a.fingerprint(), b.fingerprint(), "{name}");
     for same in [1, 4] {
         let [(name, a), (_, b)] = [&tokenizers[same], &tokenizers[same + 1]];
+        assert_eq!(a.fingerprint(), b.fingerprint(), "{name}");
         assert_eq!((a.vocab_size(), a.end_of_text()), (b.vocab_size(), b.end_of_text()), "{name}");
     }
     let sentinels = tokenizers[5].1.sentinels();
