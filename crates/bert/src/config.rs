@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tercet_nn::activation_named;
 use tercet_tensor::{Activation, Init};
 
+use crate::batch::Sequence;
 use crate::error::Error;
 
 /// BERT's `config.json`, with Hugging Face's names and defaults. Fields that it does not know are kept.
@@ -211,6 +212,26 @@ impl Config {
         }
         if self.model_type != "bert" {
             return wrong("model_type", "\"bert\"".to_owned(), format!("{:?}", self.model_type));
+        }
+        Ok(())
+    }
+
+    /// Checks that a model of this configuration can read a text.
+    ///
+    /// # Errors
+    /// When the text is longer than the positions or empty, or an id or segment is beyond its embeddings.
+    pub fn check_sequence(&self, sequence: &Sequence) -> Result<(), Error> {
+        let (found, limit) = (sequence.ids.len(), self.max_position_embeddings);
+        if found == 0 || found > limit {
+            return Err(Error::Length { found, limit });
+        }
+        for (what, numbers, size) in [
+            ("token id", &sequence.ids, self.vocab_size),
+            ("segment", &sequence.token_types, self.type_vocab_size),
+        ] {
+            if let Some(&found) = numbers.iter().find(|&&number| number as usize >= size) {
+                return Err(Error::Beyond { what, found, size });
+            }
         }
         Ok(())
     }

@@ -6,6 +6,8 @@ use tercet_tensor::{LoadReport, OnMissing, Params, Weights, save_safetensors};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::heads::BertForNextSentencePrediction;
+use crate::pretraining::BertForMaskedLm;
 
 impl Config {
     /// Gives the parameters of any BERT model of this configuration the weights of a folder or file, with or without
@@ -54,6 +56,81 @@ impl Config {
         fs::write(&path, text).map_err(|source| Error::Io { path, source })?;
         save_safetensors(params, folder.as_ref().join("model.safetensors"), |name| Some(name.to_owned()))?;
         Ok(())
+    }
+}
+
+/// A model read from a Hugging Face folder.
+pub struct Loaded<M> {
+    /// What config.json says.
+    pub config: Config,
+    /// The parameters, with their values.
+    pub params: Params,
+    /// The model over them.
+    pub model: M,
+}
+
+impl BertForMaskedLm {
+    /// Reads a folder that has the masked-LM head, with or without others.
+    ///
+    /// # Errors
+    /// When a file is missing or malformed, the configuration is impossible or names an unknown class, or a tensor is
+    /// missing or of another shape.
+    pub fn load(folder: impl AsRef<Path>) -> Result<Loaded<Self>, Error> {
+        load(folder.as_ref(), "masked-LM", Self::new)
+    }
+}
+
+impl BertForNextSentencePrediction {
+    /// Reads a folder that has the next-sentence head, with or without others.
+    ///
+    /// # Errors
+    /// As [`BertForMaskedLm::load`].
+    pub fn load(folder: impl AsRef<Path>) -> Result<Loaded<Self>, Error> {
+        load(folder.as_ref(), "next-sentence", Self::new)
+    }
+}
+
+fn load<M>(
+    folder: &Path,
+    head: &'static str,
+    new: impl FnOnce(&Params, &Config) -> M,
+) -> Result<Loaded<M>, Error> {
+    let config = Config::read(folder)?;
+    known_architecture(&config)?;
+    let params = Params::new();
+    let model = new(&params, &config);
+    let report = config.load_weights(folder, &params, OnMissing::Init { seed: 0 })?;
+    let (path, names) = (folder.to_owned(), report.missing);
+    let of_head = |name: &&String| name.starts_with("cls.") || name.starts_with("bert.pooler.");
+    match names.first() {
+        None => Ok(Loaded { config, params, model }),
+        Some(first) if names.iter().all(|name| of_head(&name)) => {
+            let architecture = architecture_of(&config).map(str::to_owned);
+            Err(Error::NoHead { path, head, missing: first.clone(), architecture })
+        }
+        Some(_) => Err(tercet_tensor::Error::Missing { path, names }.into()),
+    }
+}
+
+/// Refuses a configuration that names a class of which nothing is known here.
+pub(crate) fn known_architecture(config: &Config) -> Result<(), Error> {
+    const KNOWN: [&str; 8] = [
+        "BertModel",
+        "BertForPreTraining",
+        "BertForMaskedLM",
+        "BertForNextSentencePrediction",
+        "BertForSequenceClassification",
+        "BertForTokenClassification",
+        "BertForQuestionAnswering",
+        "BertForMultipleChoice",
+    ];
+    match architecture_of(config) {
+        Some(name) if !KNOWN.contains(&name) => Err(Error::Config {
+            field: "architectures",
+            expected: KNOWN.join(", "),
+            found: format!("{name:?}"),
+        }),
+        _ => Ok(()),
     }
 }
 
