@@ -40,3 +40,15 @@ fn objective_only_predicts_every_id_but_the_first() {
 fn span_corruption_fills_inputs_of_512_from_568() {
     assert_eq!(last_number(env!("CARGO_BIN_EXE_span_corruption"), &[]), 568.0);
 }
+
+#[test]
+fn bert_features_gives_vectors_of_length_one() {
+    assert_eq!(last_number(env!("CARGO_BIN_EXE_bert_features"), &[]), 1.0);
+}
+
+#[test]
+fn fill_mask_knows_what_it_has_learned() {
+    let probability = last_number(env!("CARGO_BIN_EXE_fill_mask"), &[]);
+    // One word of six; there are five other endings that the sentence could have.
+    assert!(probability > 0.5, "{probability}");
+}

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use tercet_tensor::Precision;
 
 use crate::bench::Bench;
-use crate::{eval, generate, inspect, pretrain, tokenizer};
+use crate::{embed, eval, fill_mask, generate, inspect, next_sentence, pretrain, tokenizer};
 
 /// Transformers on CPUs: pretrain, generate, evaluate, inspect.
 ///
@@ -22,6 +22,12 @@ pub enum Command {
     Pretrain(pretrain::Pretrain),
     /// Continue text with a model
     Generate(generate::Args),
+    /// Turn texts into vectors with a BERT
+    Embed(embed::Args),
+    /// Say what may stand in the place of [MASK]
+    FillMask(fill_mask::Args),
+    /// Say how probable it is that one text follows another
+    NextSentence(next_sentence::Args),
     /// Measure how good a model is
     #[command(subcommand)]
     Eval(eval::Eval),

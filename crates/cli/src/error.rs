@@ -66,6 +66,14 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// A text is not one that the command can work with.
+    #[error("{place}: {reason}")]
+    Text {
+        /// Which: a line of a file, or an argument.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file that would be overwritten.
     #[error("{} is there already: remove it, or choose another name", path.display())]
     Exists {
@@ -85,6 +93,9 @@ pub enum Error {
     Output(#[from] io::Error),
     /// A model or its folder is at fault.
     #[error(transparent)]
+    Bert(#[from] tercet_bert::Error),
+    /// A model or its folder is at fault.
+    #[error(transparent)]
     Gpt2(#[from] tercet_gpt2::Error),
     /// A T5 or its folder is at fault.
     #[error(transparent)]
@@ -95,6 +106,9 @@ pub enum Error {
     /// A tokenizer or its files.
     #[error(transparent)]
     Tokenizer(#[from] tercet_tokenizer::Error),
+    /// What to make of text.
+    #[error(transparent)]
+    Objectives(#[from] tercet_objectives::Error),
     /// A run or its folder.
     #[error(transparent)]
     Train(#[from] tercet_train::Error),

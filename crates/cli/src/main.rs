@@ -4,19 +4,25 @@ mod arch;
 mod args;
 mod bench;
 mod demo;
+mod embed;
+mod encoder;
 mod error;
 mod eval;
 mod file;
+mod fill_mask;
 mod generate;
 mod inspect;
 mod lm_batch;
 mod machine;
 mod model;
+mod next_sentence;
+mod npy;
 mod output;
 mod pretrain;
 mod random_steps;
 mod sample;
 mod text_to_text;
+mod texts;
 mod tokenizer;
 
 use std::io;
@@ -55,6 +61,9 @@ fn run() -> Result<End, Error> {
             return pretrain::run(command, flags);
         }
         Command::Generate(args) => generate::run(&args),
+        Command::Embed(args) => embed::run(&args),
+        Command::FillMask(args) => fill_mask::run(&args),
+        Command::NextSentence(args) => next_sentence::run(&args),
         Command::Eval(eval) => eval::run(&eval),
         Command::Tokenizer(command) => tokenizer::run(&command),
         Command::Inspect(args) => inspect::run(&args),

@@ -1,4 +1,6 @@
+mod features;
 mod generate;
+mod instances;
 mod peak;
 mod train;
 
@@ -13,6 +15,10 @@ pub enum Bench {
     Train(train::Args),
     /// Whole generations from random prompts
     Generate(generate::Args),
+    /// A BERT's forward pass over random tokens, or over the sentences of a file from text to vectors
+    Features(features::Args),
+    /// BERT's pretraining instances from text, in the order and with the draws of the published pipeline
+    Instances(instances::Args),
     /// The machine's multiply-add rate and memory bandwidth
     Peak(peak::Args),
 }
@@ -22,6 +28,8 @@ pub fn run(bench: Bench) -> Result<(), Error> {
     match bench {
         Bench::Train(args) => train::run(&args),
         Bench::Generate(args) => generate::run(&args),
+        Bench::Features(args) => features::run(&args),
+        Bench::Instances(args) => instances::run(&args),
         Bench::Peak(args) => peak::run(&args),
     }
 }

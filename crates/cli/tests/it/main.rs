@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod commands;
+mod encoders;
 mod runs;
 mod t5;
 
