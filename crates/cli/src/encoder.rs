@@ -5,7 +5,7 @@ use tercet_bert::{Config, Sequence};
 use tercet_tokenizer::{Encoding, Special, Tokenizer, Truncation};
 
 use crate::error::Error;
-use crate::model::folder_of;
+use crate::model::{check_fit, folder_of};
 use crate::texts::Text;
 
 /// Which BERT to use, and how it is to read.
@@ -55,10 +55,7 @@ impl TextEncoder {
             Some(pattern) => Tokenizer::from_vocab_and_pattern(vocab_of(path), pattern)?,
             None => Tokenizer::open(path)?,
         };
-        let (expected, found) = (config.vocab_size, tokenizer.vocab_size());
-        if found > expected {
-            return Err(Error::TokenizerModel { model: folder, expected, found });
-        }
+        check_fit(&folder, config.vocab_size, &tokenizer)?;
         let positions = config.max_position_embeddings;
         match args.seq {
             Some(seq) if !(3..=positions).contains(&seq) => {

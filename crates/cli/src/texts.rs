@@ -57,12 +57,7 @@ impl Text {
         Self::lines(&read_input()?, "standard input", lines, plain)
     }
 
-    fn lines(
-        content: &str,
-        name: &str,
-        lines: Lines,
-        parse: fn(&str, Lines) -> Result<(String, Option<String>), String>,
-    ) -> Result<Vec<Self>, Error> {
+    fn lines(content: &str, name: &str, lines: Lines, parse: Parse) -> Result<Vec<Self>, Error> {
         let text = |(number, line): (usize, &str)| {
             let place = format!("{name}:{number}");
             match parse(line, lines) {
@@ -86,6 +81,9 @@ impl Text {
         }
     }
 }
+
+/// The text or pair of a line, or what is wrong with it.
+type Parse = fn(&str, Lines) -> Result<(String, Option<String>), String>;
 
 fn plain(line: &str, lines: Lines) -> Result<(String, Option<String>), String> {
     match (lines, line.split_once('\t')) {

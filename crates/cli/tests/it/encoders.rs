@@ -235,16 +235,16 @@ fn a_text_that_does_not_fit_is_named_or_cut() {
     let long = "the cat sat on the mat ".repeat(10);
     place.write("texts.txt", format!("the cat\n{long}\nwho\n"));
     place.write("pairs.txt", format!("{long}\t{long}\n"));
-    place.fail("embed --model model --text texts.txt", &["texts.txt:2: 62 tokens", "1 to 32", "--truncate"]);
-    place.fail("embed --model model --text texts.txt --seq 4", &["texts.txt:2", "1 to 4"]);
+    place.fail("embed --model model --text texts.txt", &["texts.txt:2: 82 tokens", "1 to 32", "--truncate"]);
+    place.fail("embed --model model --text texts.txt --seq 6", &["texts.txt:2", "1 to 6"]);
     place.fail("embed --model model --text texts.txt --seq 40", &["--seq is 40", "3 to the 32 positions"]);
-    place.fail("next-sentence --model model --text pairs.txt", &["pairs.txt:1: 123 tokens"]);
+    place.fail("next-sentence --model model --text pairs.txt", &["pairs.txt:1: 163 tokens"]);
     let cut = lines(&place.succeed("embed --model model --text texts.txt --truncate"));
     let tokens: Vec<u64> = cut.iter().map(|line| line["tokens"].as_u64().unwrap()).collect();
-    assert_eq!(tokens, [4, 32, 3]);
+    assert_eq!(tokens, [5, 32, 5]);
     place.succeed("next-sentence --model model --text pairs.txt --truncate");
     place.write("masked.txt", format!("{long} [MASK]\n"));
-    place.fail("fill-mask --model model --text masked.txt", &["masked.txt:1: 63 tokens"]);
+    place.fail("fill-mask --model model --text masked.txt", &["masked.txt:1: 83 tokens"]);
     place.fail("fill-mask --model model --text masked.txt --truncate", &["masked.txt:1: its [MASK]"]);
 }
 
