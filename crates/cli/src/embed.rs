@@ -10,7 +10,7 @@ use crate::encoder::{EncoderArgs, TextEncoder};
 use crate::error::Error;
 use crate::output::{Waiting, count};
 use crate::texts::{Lines, Source, Text};
-use crate::{args, file, machine, npy, output};
+use crate::{file, machine, npy, output};
 
 /// Flags of `embed`.
 #[derive(Debug, clap::Args)]
@@ -92,14 +92,15 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let format = args.format()?;
     let encoder = TextEncoder::open(&args.encoder)?;
     let bert = FeatureExtractor::open(&encoder.folder)?;
-    bert.width(args.pooling())?;
+    let pooling = args.pooling()?;
+    bert.width(pooling)?;
     let texts = args.texts()?;
     let begun = Instant::now();
     let sequences = encoder.sequences(&texts)?;
     let scale = if args.normalise { Scale::Unit } else { Scale::AsIs };
     let mut waiting = Waiting::new("reading the texts");
     let told = |read| waiting.share(read as u64, texts.len() as u64);
-    let vectors = bert.vectors(&sequences, args.pooling(), scale, told)?;
+    let vectors = bert.vectors(&sequences, pooling, scale, told)?;
     drop(waiting);
     let seconds = begun.elapsed().as_secs_f64();
     match &args.out {
@@ -142,27 +143,31 @@ impl Args {
         match (&self.texts[..], &self.pair) {
             ([], None) => self.source.read(lines),
             ([text], Some(pair)) => Ok(vec![Text::argument(1, text, Some(pair))]),
-            (_, Some(_)) => args::usage("--pair needs one text"),
+            (texts, Some(pair)) => {
+                let expected = "the second of a pair with one text".to_owned();
+                Err(Error::Flag { flag: "pair", expected, found: format!("{pair:?} with {}", texts.len()) })
+            }
             (texts, None) => {
                 Ok((1..).zip(texts).map(|(number, text)| Text::argument(number, text, None)).collect())
             }
         }
     }
 
-    fn pooling(&self) -> Pooling {
+    fn pooling(&self) -> Result<Pooling, Error> {
         let layers = match (self.layers, self.join) {
             (None, _) => Layers::Last,
             (Some(layers), Join::Concat) => Layers::Concatenated(layers),
             (Some(layers), Join::Sum) => Layers::Summed(layers),
         };
-        match self.pooling {
+        Ok(match self.pooling {
             PoolingArg::Mean => Pooling::Mean(layers),
             PoolingArg::Cls => Pooling::Cls(layers),
-            PoolingArg::Pooler if self.layers.is_some() => {
-                args::usage("--pooling pooler reads the last layer: it goes without --layers")
+            PoolingArg::Pooler if self.layers.is_none() => Pooling::Pooler,
+            PoolingArg::Pooler => {
+                let (expected, found) = ("nothing: the pooler reads the last layer".to_owned(), layers);
+                return Err(Error::Flag { flag: "layers", expected, found: format!("{found:?}") });
             }
-            PoolingArg::Pooler => Pooling::Pooler,
-        }
+        })
     }
 
     /// The form of the file, which must not be there yet.

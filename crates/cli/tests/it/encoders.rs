@@ -284,6 +284,11 @@ fn what_else_is_wrong_is_told_in_one_line() {
     place.fail("next-sentence --model model --text texts.txt", &["texts.txt:1", "no tab"]);
     place.fail("embed --model nowhere cat", &["nowhere"]);
     place.fail("embed --model model --layers 9 cat", &["9 layers", "1 to 3"]);
+    place.fail(
+        "embed --model model --layers 2 --pooling pooler cat",
+        &["--layers is", "the pooler reads the last"],
+    );
+    place.fail("embed --model model --pair dog cat cat", &["--pair is \"dog\" with 2", "with one text"]);
     place.fail("embed --model model --out vectors.csv cat", &["--out is vectors.csv", ".npy or .jsonl"]);
     place.fail("embed --model model --out texts.jsonl cat", &["texts.jsonl is there already"]);
     place.fail("fill-mask --model model cat", &["text 1: there is no [MASK] in it"]);
