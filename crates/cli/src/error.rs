@@ -100,6 +100,12 @@ pub enum Error {
     /// A T5 or its folder is at fault.
     #[error(transparent)]
     T5(#[from] tercet_t5::Error),
+    /// A mixture, or the files of its tasks.
+    #[error(transparent)]
+    Tasks(#[from] tercet_tasks::Error),
+    /// A setting of an objective.
+    #[error(transparent)]
+    Objective(#[from] tercet_objectives::Error),
     /// Text, or a token store.
     #[error(transparent)]
     Data(#[from] tercet_data::Error),

@@ -5,6 +5,7 @@ mod run;
 mod run_file;
 mod settings;
 mod source;
+mod t5;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub use gpt2::{Gpt2, Level};
 pub use recipe::Recipe;
 pub use run_file::with_architecture;
 pub use settings::{Settings, document_split, with_defaults_of};
+pub use t5::T5;
 
 use crate::error::Error;
 use crate::machine;
@@ -27,10 +29,12 @@ use run::Begin;
 pub enum Pretrain {
     /// A language model, the decoder of Radford et al. 2019
     Gpt2(Box<Args<Gpt2>>),
+    /// A text-to-text model, the encoder-decoder of Raffel et al. 2020
+    T5(Box<Args<T5>>),
 }
 
 /// The names of the architectures that can be pretrained.
-const ARCHITECTURES: &[&str] = &[Gpt2::ARCH.name()];
+const ARCHITECTURES: &[&str] = &[Gpt2::ARCH.name(), T5::ARCH.name()];
 
 /// Flags of `pretrain ARCH`.
 #[derive(Debug, clap::Args)]
@@ -53,7 +57,9 @@ const TOKENIZER: &str = "tokenizer";
 
 /// The command `pretrain` with the defaults of each architecture.
 pub fn with_defaults(command: clap::Command) -> clap::Command {
-    command.mut_subcommand(Gpt2::ARCH.name(), with_defaults_of::<Gpt2>)
+    command
+        .mut_subcommand(Gpt2::ARCH.name(), with_defaults_of::<Gpt2>)
+        .mut_subcommand(T5::ARCH.name(), with_defaults_of::<T5>)
 }
 
 /// Runs the command; `flags` tell which settings were given.
@@ -64,6 +70,7 @@ pub fn run(command: Pretrain, flags: &ArgMatches) -> Result<End, Error> {
     let (_, flags) = flags.subcommand().expect("the architecture that was parsed");
     let outcome = match command {
         Pretrain::Gpt2(args) => start_or_resume(*args, flags),
+        Pretrain::T5(args) => start_or_resume(*args, flags),
     };
     Ok(outcome?.end)
 }

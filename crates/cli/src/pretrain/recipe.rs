@@ -29,8 +29,13 @@ pub trait Recipe: Args + Clone + Debug + PartialEq + Serialize + DeserializeOwne
     /// What the settings come to.
     type Task: Task;
 
-    /// The learning rate that the published recipe has for a size.
-    fn peak_lr(size: &str) -> f64;
+    /// The learning rate that the published recipe has.
+    fn peak_lr(settings: &Settings<Self>) -> f64;
+
+    /// Steps over which the rate rises, or is flat, where nothing is asked for.
+    fn warmup(settings: &Settings<Self>) -> u64 {
+        (settings.training.steps / 10).min(Self::LONGEST_WARMUP)
+    }
 
     /// How the rate rises and falls.
     fn schedule(settings: &Settings<Self>) -> Schedule;

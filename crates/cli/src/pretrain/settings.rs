@@ -206,12 +206,12 @@ impl Data {
 impl<R: Recipe> Settings<R> {
     /// The learning rate at its highest.
     pub fn lr(&self) -> f64 {
-        self.training.lr.unwrap_or_else(|| R::peak_lr(&self.model.size))
+        self.training.lr.unwrap_or_else(|| R::peak_lr(self))
     }
 
     /// Steps over which the rate rises.
     pub fn warmup(&self) -> u64 {
-        self.training.warmup.unwrap_or((self.training.steps / 10).min(R::LONGEST_WARMUP))
+        self.training.warmup.unwrap_or_else(|| R::warmup(self))
     }
 
     /// Steps between evaluations.

@@ -144,7 +144,11 @@ pub fn tokenizer<R: Recipe>(
     Ok(tokenizer)
 }
 
-fn store_of(
+/// The text of a corpus as ids, kept for later runs.
+///
+/// # Errors
+/// When it cannot be read or kept.
+pub fn store_of(
     settings: &Settings<impl Recipe>,
     corpus: &Corpus,
     tokenizer: &Tokenizer,

@@ -5,6 +5,7 @@ mod commands;
 mod encoders;
 mod runs;
 mod t5;
+mod t5_runs;
 
 use std::collections::BTreeMap;
 use std::fs;

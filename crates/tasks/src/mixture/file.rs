@@ -93,7 +93,10 @@ impl MixtureFile {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
         let fault = |message: String| Error::MixtureFile { path: path.to_owned(), message };
-        let written: Written = toml::from_str(&text).map_err(|e| fault(e.to_string()))?;
+        let written: Written = toml::from_str(&text).map_err(|e| {
+            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            fault(format!("line {line}: {}", e.message().replace('\n', ", ")))
+        })?;
         let default = Mixing::default();
         let mixing = Mixing {
             limit: written.limit.unwrap_or(default.limit),

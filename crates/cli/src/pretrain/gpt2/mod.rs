@@ -88,8 +88,8 @@ impl Recipe for Gpt2 {
 
     type Task = Gpt2Task;
 
-    fn peak_lr(size: &str) -> f64 {
-        match Preset::from_str(size) {
+    fn peak_lr(settings: &Settings<Self>) -> f64 {
+        match Preset::from_str(&settings.model.size) {
             Ok(Preset::Small) => 6e-4,
             Ok(Preset::Medium) => 3e-4,
             Ok(Preset::Large) => 2.5e-4,
