@@ -103,9 +103,6 @@ pub enum Error {
     /// A mixture, or the files of its tasks.
     #[error(transparent)]
     Tasks(#[from] tercet_tasks::Error),
-    /// A setting of an objective.
-    #[error(transparent)]
-    Objective(#[from] tercet_objectives::Error),
     /// Text, or a token store.
     #[error(transparent)]
     Data(#[from] tercet_data::Error),
