@@ -2,14 +2,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use rayon::prelude::*;
 use serde::Serialize;
 use tercet_objectives::Random;
 use tercet_objectives::masked::{self, Settings, Unit, Vocabulary};
-use tercet_tokenizer::{Special, Tokenizer};
+use tercet_tokenizer::{Encoder, Tokenizer};
 
 use super::rounded;
 use crate::error::Error;
 use crate::{machine, output};
+
+/// Lines that share what an encoder remembers, at least.
+const LINES: usize = 4096;
 
 /// Flags of `bench instances`.
 #[derive(Debug, clap::Args)]
@@ -101,9 +105,14 @@ pub fn run(args: &Args) -> Result<(), Error> {
 /// Sentences of ids, document by document; what holds nothing is left out.
 fn documents(text: &str, tokenizer: &Tokenizer) -> Result<Vec<Vec<Vec<u32>>>, Error> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let ids = tokenizer.encode_batch(&lines, Special::Without)?;
+    let encode = |encoder: &mut Encoder<'_>, line: &&str| {
+        let mut ids = Vec::new();
+        encoder.encode(line, &mut ids).map(|()| ids)
+    };
+    let sentences = lines.par_iter().with_min_len(LINES).map_init(|| tokenizer.encoder(), encode);
+    let sentences: Vec<Vec<u32>> = sentences.collect::<Result<_, _>>()?;
     let mut documents = vec![Vec::new()];
-    for (line, ids) in lines.into_iter().zip(ids) {
+    for (line, ids) in lines.into_iter().zip(sentences) {
         if line.is_empty() {
             documents.push(Vec::new());
         } else if !ids.is_empty() {

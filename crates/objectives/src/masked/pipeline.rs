@@ -149,14 +149,14 @@ impl<F: Fn(u32) -> bool> Pipeline<'_, F> {
         let settings = self.settings;
         let share = (ids.len() as f64 * settings.masked_lm_prob).round_ties_even() as usize;
         let wanted = share.max(1).min(settings.max_predictions_per_seq);
-        let mut units = self.units(ids);
+        let (positions, mut units) = self.units(ids);
         random.shuffle(&mut units);
-        let mut picked: Vec<(usize, u32)> = Vec::new();
-        for unit in units {
-            if picked.len() + unit.len() > wanted {
+        let mut picked: Vec<(usize, u32)> = Vec::with_capacity(wanted);
+        for (start, end) in units {
+            if picked.len() + (end - start) > wanted {
                 continue;
             }
-            for at in unit {
+            for &at in &positions[start..end] {
                 picked.push((at, ids[at]));
                 ids[at] = settings.replacement.of(ids[at], self.vocabulary, random);
             }
@@ -167,20 +167,23 @@ impl<F: Fn(u32) -> bool> Pipeline<'_, F> {
         targets
     }
 
-    /// The positions that are picked together. A word's continuation belongs to the unit before it, even across the
-    /// `[SEP]` of a sentence that was cut inside a word, as in the original.
-    fn units(&self, ids: &[u32]) -> Vec<Vec<usize>> {
-        let mut units: Vec<Vec<usize>> = Vec::new();
+    /// All positions that may be picked, and where in that list those begin and end that are picked together. A word's
+    /// continuation belongs to the unit before it, even across the `[SEP]` of a sentence that was cut inside a word, as
+    /// in the original.
+    fn units(&self, ids: &[u32]) -> (Vec<usize>, Vec<(usize, usize)>) {
+        let mut positions = Vec::with_capacity(ids.len());
+        let mut units: Vec<(usize, usize)> = Vec::with_capacity(ids.len());
         for (at, &id) in ids.iter().enumerate() {
             if id == self.vocabulary.cls || id == self.vocabulary.sep {
                 continue;
             }
+            positions.push(at);
             match units.last_mut().filter(|_| self.settings.unit == Unit::Word && (self.continues)(id)) {
-                Some(word) => word.push(at),
-                None => units.push(vec![at]),
+                Some((_, end)) => *end += 1,
+                None => units.push((positions.len() - 1, positions.len())),
             }
         }
-        units
+        (positions, units)
     }
 }
 
@@ -196,13 +199,18 @@ struct Pair {
 impl Pair {
     /// Shortens the longer side, at either end, until both fit.
     fn truncate(&mut self, room: usize, random: &mut Random) {
-        while self.a.len() + self.b.len() > room {
-            let longer = if self.a.len() > self.b.len() { &mut self.a } else { &mut self.b };
+        let (mut a, mut b) = (0..self.a.len(), 0..self.b.len());
+        while a.len() + b.len() > room {
+            let longer = if a.len() > b.len() { &mut a } else { &mut b };
             if random.uniform() < 0.5 {
-                longer.remove(0);
+                longer.start += 1;
             } else {
-                longer.pop();
+                longer.end -= 1;
             }
+        }
+        for (side, kept) in [(&mut self.a, a), (&mut self.b, b)] {
+            side.truncate(kept.end);
+            side.drain(..kept.start);
         }
     }
 }
