@@ -135,7 +135,7 @@ impl Task for T5Task {
             suppress_tokens: (tokenizer.vocab_size() as u32..self.config.vocab_size as u32).collect(),
             ..GenerationConfig::default()
         };
-        let begun = text_to_text::begin(&self.model, &self.config, &[read.clone()], &settings);
+        let begun = text_to_text::begin(&self.model, &self.config, std::slice::from_ref(&read), &settings);
         let written = generate(begun.model, &begun.prompts, &begun.settings)?;
         let [read, said] = [&read, &written[0][0].ids].map(|ids| tokenizer.decode(ids, Special::With));
         Ok(format!("{}\n→ {}", read?, said?))
