@@ -48,6 +48,7 @@ impl Random {
     ///
     /// # Panics
     /// `n` is 0.
+    #[inline]
     pub fn below(&mut self, n: usize) -> usize {
         assert!(n > 0, "no number below 0");
         let bits = usize::BITS - n.leading_zeros();
@@ -76,6 +77,7 @@ impl Random {
     }
 
     /// As many random bits, 1 to 64: `getrandbits(bits)`.
+    #[inline]
     fn bits(&mut self, bits: u32) -> u64 {
         if bits <= 32 {
             return u64::from(self.word() >> (32 - bits));
@@ -85,6 +87,7 @@ impl Random {
     }
 
     /// 32 random bits.
+    #[inline]
     fn word(&mut self) -> u32 {
         if self.used == N {
             self.twist();
@@ -98,11 +101,14 @@ impl Random {
     }
 
     fn twist(&mut self) {
-        for i in 0..N {
-            let y = (self.state[i] & 0x8000_0000) | (self.state[(i + 1) % N] & 0x7FFF_FFFF);
+        let mut renew = |i: usize, next: usize, other: usize| {
+            let y = (self.state[i] & 0x8000_0000) | (self.state[next] & 0x7FFF_FFFF);
             let matrix = if y & 1 == 1 { 0x9908_B0DF } else { 0 };
-            self.state[i] = self.state[(i + M) % N] ^ (y >> 1) ^ matrix;
-        }
+            self.state[i] = self.state[other] ^ (y >> 1) ^ matrix;
+        };
+        (0..N - M).for_each(|i| renew(i, i + 1, i + M));
+        (N - M..N - 1).for_each(|i| renew(i, i + 1, i + M - N));
+        renew(N - 1, 0, M - 1);
         self.used = 0;
     }
 }

@@ -60,14 +60,27 @@ pub fn instances(
     let mut order: Vec<&[Vec<u32>]> = documents.iter().map(Vec::as_slice).collect();
     random.shuffle(&mut order);
     let pipeline = Pipeline { documents: order, vocabulary, settings, continues };
-    let mut instances = Vec::new();
+    let (mut instances, mut desk) = (Vec::new(), Desk::default());
     for _ in 0..settings.dupe_factor {
         for document in 0..pipeline.documents.len() {
-            pipeline.read(document, random, &mut instances);
+            pipeline.read(document, random, &mut desk, &mut instances);
         }
     }
     random.shuffle(&mut instances);
     Ok(instances)
+}
+
+/// What one instance is made on, kept for the next.
+#[derive(Default)]
+struct Desk {
+    a: Vec<u32>,
+    b: Vec<u32>,
+    /// All positions that may be picked.
+    positions: Vec<usize>,
+    /// Where in `positions` those begin and end that are picked together.
+    units: Vec<(usize, usize)>,
+    /// Positions and what stood there.
+    picked: Vec<(usize, u32)>,
 }
 
 struct Pipeline<'a, F> {
@@ -80,7 +93,7 @@ struct Pipeline<'a, F> {
 
 impl<F: Fn(u32) -> bool> Pipeline<'_, F> {
     /// Cuts one document into chunks of sentences of about the target length, and makes an instance of each.
-    fn read(&self, document: usize, random: &mut Random, instances: &mut Vec<Instance>) {
+    fn read(&self, document: usize, random: &mut Random, desk: &mut Desk, instances: &mut Vec<Instance>) {
         let room = self.settings.max_seq_length - SPECIAL;
         let short = random.uniform() < self.settings.short_seq_prob;
         let target = if short { random.between(2, room) } else { room };
@@ -92,30 +105,41 @@ impl<F: Fn(u32) -> bool> Pipeline<'_, F> {
             if i < sentences.len() && length < target {
                 continue;
             }
-            let (pair, used) = self.pair(document, &sentences[start..i], target, random);
+            let (is_random, used) = self.pair(document, &sentences[start..i], target, random, desk);
             i = start + used; // sentences that B did not need are read again
             (start, length) = (i, 0);
-            instances.push(self.instance(pair, random));
+            instances.push(self.instance(is_random, random, desk));
         }
     }
 
-    /// A is the first sentences of the chunk; B is the rest, or sentences from elsewhere. Also tells how many sentences
-    /// of the chunk were used.
-    fn pair(&self, document: usize, chunk: &[Vec<u32>], target: usize, random: &mut Random) -> (Pair, usize) {
+    /// A is the first sentences of the chunk; B is the rest, or sentences from elsewhere. Tells whether it is from
+    /// elsewhere, and how many sentences of the chunk were used.
+    fn pair(
+        &self,
+        document: usize,
+        chunk: &[Vec<u32>],
+        target: usize,
+        random: &mut Random,
+        Desk { a, b, .. }: &mut Desk,
+    ) -> (bool, usize) {
         let a_end = if chunk.len() > 1 { random.between(1, chunk.len() - 1) } else { 1 };
-        let a = chunk[..a_end].concat();
+        a.clear();
+        chunk[..a_end].iter().for_each(|sentence| a.extend_from_slice(sentence));
+        b.clear();
         let is_random = chunk.len() == 1 || random.uniform() < self.settings.random_next_prob;
-        let (b, used) = match is_random {
-            true => (self.elsewhere(document, target.saturating_sub(a.len()), random), a_end),
-            false => (chunk[a_end..].concat(), chunk.len()),
+        let used = if is_random {
+            self.elsewhere(document, target.saturating_sub(a.len()), random, b);
+            a_end
+        } else {
+            chunk[a_end..].iter().for_each(|sentence| b.extend_from_slice(sentence));
+            chunk.len()
         };
-        let mut pair = Pair { a, b, is_random };
-        pair.truncate(self.settings.max_seq_length - SPECIAL, random);
-        (pair, used)
+        truncate(a, b, self.settings.max_seq_length - SPECIAL, random);
+        (is_random, used)
     }
 
     /// At least `length` ids from a random sentence on of another document, as far as ten draws find one.
-    fn elsewhere(&self, document: usize, length: usize, random: &mut Random) -> Vec<u32> {
+    fn elsewhere(&self, document: usize, length: usize, random: &mut Random, ids: &mut Vec<u32>) {
         let mut other = document;
         for _ in 0..10 {
             other = random.below(self.documents.len());
@@ -125,34 +149,40 @@ impl<F: Fn(u32) -> bool> Pipeline<'_, F> {
         }
         let sentences = self.documents[other];
         let start = random.below(sentences.len());
-        let mut ids = Vec::new();
         for sentence in &sentences[start..] {
             ids.extend_from_slice(sentence);
             if ids.len() >= length {
                 break;
             }
         }
-        ids
     }
 
-    fn instance(&self, pair: Pair, random: &mut Random) -> Instance {
+    fn instance(&self, is_random_next: bool, random: &mut Random, desk: &mut Desk) -> Instance {
         let Vocabulary { cls, sep, .. } = *self.vocabulary;
-        let mut ids = [&[cls][..], &pair.a, &[sep]].concat();
+        let mut ids = Vec::with_capacity(desk.a.len() + desk.b.len() + SPECIAL);
+        ids.push(cls);
+        ids.extend_from_slice(&desk.a);
+        ids.push(sep);
         let second_segment = ids.len();
-        ids.extend(pair.b.iter().chain(&[sep]));
-        let targets = self.predictions(&mut ids, random);
-        Instance { ids, second_segment, is_random_next: pair.is_random, targets }
+        ids.extend_from_slice(&desk.b);
+        ids.push(sep);
+        let targets = self.predictions(&mut ids, random, desk);
+        Instance { ids, second_segment, is_random_next, targets }
     }
 
     /// Masks `ids`: units in random order, until the wanted number of ids is reached.
-    fn predictions(&self, ids: &mut [u32], random: &mut Random) -> Targets {
+    fn predictions(&self, ids: &mut [u32], random: &mut Random, desk: &mut Desk) -> Targets {
         let settings = self.settings;
         let share = (ids.len() as f64 * settings.masked_lm_prob).round_ties_even() as usize;
         let wanted = share.max(1).min(settings.max_predictions_per_seq);
-        let (positions, mut units) = self.units(ids);
-        random.shuffle(&mut units);
-        let mut picked: Vec<(usize, u32)> = Vec::with_capacity(wanted);
-        for (start, end) in units {
+        self.lay_out_units(ids, desk);
+        let Desk { positions, units, picked, .. } = desk;
+        random.shuffle(units);
+        picked.clear();
+        for &(start, end) in units.iter() {
+            if picked.len() == wanted {
+                break;
+            }
             if picked.len() + (end - start) > wanted {
                 continue;
             }
@@ -162,17 +192,17 @@ impl<F: Fn(u32) -> bool> Pipeline<'_, F> {
             }
         }
         picked.sort_unstable();
-        let mut targets = Targets::default();
-        picked.into_iter().for_each(|(at, id)| targets.push(at, id));
-        targets
+        Targets {
+            rows: picked.iter().map(|&(at, _)| at as u32).collect(),
+            ids: picked.iter().map(|&(_, id)| id).collect(),
+        }
     }
 
-    /// All positions that may be picked, and where in that list those begin and end that are picked together. A word's
-    /// continuation belongs to the unit before it, even across the `[SEP]` of a sentence that was cut inside a word, as
-    /// in the original.
-    fn units(&self, ids: &[u32]) -> (Vec<usize>, Vec<(usize, usize)>) {
-        let mut positions = Vec::with_capacity(ids.len());
-        let mut units: Vec<(usize, usize)> = Vec::with_capacity(ids.len());
+    /// Lists what may be picked, and what together. A word's continuation belongs to the unit before it, even across the
+    /// `[SEP]` of a sentence that was cut inside a word, as in the original.
+    fn lay_out_units(&self, ids: &[u32], Desk { positions, units, .. }: &mut Desk) {
+        positions.clear();
+        units.clear();
         for (at, &id) in ids.iter().enumerate() {
             if id == self.vocabulary.cls || id == self.vocabulary.sep {
                 continue;
@@ -183,35 +213,26 @@ impl<F: Fn(u32) -> bool> Pipeline<'_, F> {
                 None => units.push((positions.len() - 1, positions.len())),
             }
         }
-        (positions, units)
     }
 }
 
 /// `[CLS]` and two `[SEP]`.
 const SPECIAL: usize = 3;
 
-struct Pair {
-    a: Vec<u32>,
-    b: Vec<u32>,
-    is_random: bool,
-}
-
-impl Pair {
-    /// Shortens the longer side, at either end, until both fit.
-    fn truncate(&mut self, room: usize, random: &mut Random) {
-        let (mut a, mut b) = (0..self.a.len(), 0..self.b.len());
-        while a.len() + b.len() > room {
-            let longer = if a.len() > b.len() { &mut a } else { &mut b };
-            if random.uniform() < 0.5 {
-                longer.start += 1;
-            } else {
-                longer.end -= 1;
-            }
+/// Shortens the longer side, at either end, until both fit.
+fn truncate(a: &mut Vec<u32>, b: &mut Vec<u32>, room: usize, random: &mut Random) {
+    let (mut of_a, mut of_b) = (0..a.len(), 0..b.len());
+    while of_a.len() + of_b.len() > room {
+        let longer = if of_a.len() > of_b.len() { &mut of_a } else { &mut of_b };
+        if random.uniform() < 0.5 {
+            longer.start += 1;
+        } else {
+            longer.end -= 1;
         }
-        for (side, kept) in [(&mut self.a, a), (&mut self.b, b)] {
-            side.truncate(kept.end);
-            side.drain(..kept.start);
-        }
+    }
+    for (side, kept) in [(a, of_a), (b, of_b)] {
+        side.truncate(kept.end);
+        side.drain(..kept.start);
     }
 }
 
