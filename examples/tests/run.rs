@@ -19,6 +19,13 @@ fn pretrain_gpt2_learns() {
 }
 
 #[test]
+fn pretrain_bert_learns() {
+    let accuracy = last_number(env!("CARGO_BIN_EXE_pretrain_bert"), &["40"]);
+    // Saying the most frequent token always is right about every fifteenth time; never by a head that is blind.
+    assert!((0.04..0.9).contains(&accuracy), "{accuracy}");
+}
+
+#[test]
 fn load_gpt2_gives_normed_features() {
     // An untrained final norm gives every token's features a mean square of 1, up to its ε.
     let size = last_number(env!("CARGO_BIN_EXE_load_gpt2"), &[]);

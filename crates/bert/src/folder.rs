@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tercet_tensor::{LoadReport, OnMissing, Params, Weights, save_safetensors};
 
@@ -48,14 +48,22 @@ impl Config {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>, params: &Params, architecture: &str) -> Result<(), Error> {
+        let folder = folder.as_ref();
+        self.write(folder.join("config.json"), architecture)?;
+        save_safetensors(params, folder.join("model.safetensors"), |name| Some(name.to_owned()))?;
+        Ok(())
+    }
+
+    /// Writes `config.json` alone.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: PathBuf, architecture: &str) -> Result<(), Error> {
         let mut config = self.clone();
         config.other.insert("architectures".to_owned(), serde_json::json!([architecture]));
         let mut text = serde_json::to_string_pretty(&config).expect("a configuration is plain data");
         text.push('\n');
-        let path = folder.as_ref().join("config.json");
-        fs::write(&path, text).map_err(|source| Error::Io { path, source })?;
-        save_safetensors(params, folder.as_ref().join("model.safetensors"), |name| Some(name.to_owned()))?;
-        Ok(())
+        fs::write(&path, text).map_err(|source| Error::Io { path, source })
     }
 }
 

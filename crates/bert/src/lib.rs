@@ -3,6 +3,7 @@
 mod answers;
 mod batch;
 mod config;
+mod cost;
 mod error;
 mod features;
 mod folder;
@@ -13,6 +14,7 @@ mod pretraining;
 pub use answers::Candidate;
 pub use batch::{BertBatch, Sequence, token_batches};
 pub use config::{Config, Preset};
+pub use cost::Cost;
 pub use error::Error;
 pub use features::{FeatureExtractor, Layers, Pooling, Scale};
 pub use folder::{Loaded, architecture_of};

@@ -48,6 +48,8 @@ pub enum Arch {
     /// The decoder of Radford et al. 2019
     #[default]
     Gpt2,
+    /// The encoder of Devlin et al. 2019
+    Bert,
     /// The encoder-decoder of Raffel et al. 2020
     T5,
 }
@@ -57,6 +59,7 @@ impl Arch {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gpt2 => "gpt2",
+            Self::Bert => "bert",
             Self::T5 => "t5",
         }
     }

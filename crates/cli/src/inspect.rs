@@ -20,7 +20,8 @@ pub struct Args {
     /// Architecture
     #[arg(long, value_enum, default_value_t)]
     arch: Arch,
-    /// Size: for gpt2 tiny, mini, small, medium, large or xl; for t5 tiny, mini, small, base, large, 3b or 11b
+    /// Size: for gpt2 tiny, mini, small, medium, large or xl; for bert tiny, mini, small, medium, base, large or
+    /// layers/width; for t5 tiny, mini, small, base, large, 3b or 11b
     #[arg(long, default_value = "small")]
     size: String,
     /// Version of T5: 1.0 or 1.1 [default: 1.0]

@@ -137,6 +137,11 @@ impl Waiting {
         let percent = 100.0 * done as f64 / total.max(1) as f64;
         self.line.show(&[format!("{} … {percent:.0} %", self.what), span(self.begun.elapsed())]);
     }
+
+    /// Tells how much is done where nobody knows how much there will be.
+    pub fn amount(&mut self, done: u64, what: &str) {
+        self.line.show(&[format!("{} … {} {what}", self.what, count(done)), span(self.begun.elapsed())]);
+    }
 }
 
 impl Drop for Waiting {

@@ -53,7 +53,8 @@ pub struct Encode {
     /// Token store to make (.ids)
     #[arg(long, value_name = "FILE", requires = "text")]
     out: Option<PathBuf>,
-    /// What a document is in plain text: file, lines, blank-lines, or the line that stands between two
+    /// What a document is in plain text: file, lines, blank-lines, headings (`= Title =`), or the line that stands
+    /// between two
     #[arg(long, default_value = "file", value_name = "HOW")]
     documents: String,
     /// Threads; 0 for one a core

@@ -172,6 +172,7 @@ impl<'a> Trainer<'a> {
     /// Finds the checkpoint to start from, if any, and puts everything back to where it was.
     fn starting_state<S: Batches>(&mut self, stepper: &mut Stepper, batches: &mut S) -> Result<State, Error> {
         let Some(checkpoint) = self.starting_checkpoint()? else {
+            self.set_aside_after(0)?;
             return Ok(State::start(self.config.clone(), batches.cursor()));
         };
         let mut state = checkpoint.state().clone();
@@ -182,14 +183,27 @@ impl<'a> Trainer<'a> {
             doing: "putting the data back to its position",
             source,
         })?;
+        // From here on the run goes on, and will come by the later checkpoints again.
+        self.set_aside_after(state.step)?;
         state.config = self.config.clone();
         Ok(state)
+    }
+
+    /// Renames the checkpoints of later steps.
+    fn set_aside_after(&mut self, step: u64) -> Result<(), Error> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let checkpoints = folder.checkpoints();
+        for later in checkpoints.steps()?.into_iter().filter(|&later| later > step) {
+            let path = checkpoints.set_aside(later)?;
+            (self.hooks.observe)(&Event::SetAside { path: &path });
+        }
+        Ok(())
     }
 
     fn starting_checkpoint(&mut self) -> Result<Option<Checkpoint>, Error> {
         let Some(folder) = &self.folder else { return Ok(None) };
         let checkpoints = folder.checkpoints();
-        let checkpoint = match &self.from {
+        Ok(match &self.from {
             From::Beginning => None,
             From::Checkpoint(path) => Some(Checkpoint::open(path)?),
             From::Latest => {
@@ -199,12 +213,6 @@ impl<'a> Trainer<'a> {
                 }
                 latest.checkpoint
             }
-        };
-        let from = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.state().step);
-        for later in checkpoints.steps()?.into_iter().filter(|&step| step > from) {
-            let path = checkpoints.set_aside(later)?;
-            (self.hooks.observe)(&Event::SetAside { path: &path });
-        }
-        Ok(checkpoint)
+        })
     }
 }

@@ -1,3 +1,4 @@
+mod bert;
 mod gpt2;
 mod t5;
 
@@ -42,8 +43,8 @@ pub trait Shape {
     /// Ids that there are.
     fn vocab_size(&self) -> usize;
 
-    /// A model of random weights.
-    fn random_writer(&self) -> Writer;
+    /// A model of random weights; `None` where the architecture writes nothing.
+    fn random_writer(&self) -> Option<Writer>;
 }
 
 /// How much one training step reads.
@@ -79,14 +80,12 @@ impl StepSize {
 /// # Errors
 /// When the architecture has no such size or version.
 pub fn sized(arch: Arch, size: &str, version: Option<&str>) -> Result<Box<dyn Shape>, Error> {
+    if let Some(version) = version.filter(|_| arch != Arch::T5) {
+        return Err(Error::flag("version", "left out: T5 alone has versions", version));
+    }
     match arch {
-        Arch::Gpt2 => {
-            if let Some(version) = version {
-                let expected = "left out: GPT-2 has one version".to_owned();
-                return Err(Error::Flag { flag: "version", expected, found: version.to_owned() });
-            }
-            Ok(Box::new(size.parse::<tercet_gpt2::Preset>()?.config()))
-        }
+        Arch::Gpt2 => Ok(Box::new(size.parse::<tercet_gpt2::Preset>()?.config())),
+        Arch::Bert => Ok(Box::new(size.parse::<tercet_bert::Preset>()?.config())),
         Arch::T5 => {
             let version = version.unwrap_or("1.0").parse()?;
             Ok(Box::new(size.parse::<tercet_t5::Preset>()?.config(version)))
@@ -102,9 +101,10 @@ pub fn read(path: &Path) -> Result<Box<dyn Shape>, Error> {
     let path = folder_of(path)?;
     Ok(match model_type(&path)?.as_str() {
         "gpt2" => Box::new(tercet_gpt2::Config::read(path)?),
+        "bert" => Box::new(tercet_bert::Config::read(path)?),
         "t5" => Box::new(t5::read(&path)?),
         found => {
-            let (what, expected) = (path.display().to_string(), "a model of type gpt2 or t5");
+            let (what, expected) = (path.display().to_string(), "a model of type gpt2, bert or t5");
             return Err(Error::Input { what, expected, found: found.to_owned() });
         }
     })

@@ -81,7 +81,9 @@ pub fn run(args: &Args) -> Result<(), Error> {
     }
     let shape = arch::sized(args.arch, &args.size, args.version.as_deref())?;
     let threads = machine::start_threads(args.threads)?;
-    let writer = shape.random_writer();
+    let Some(writer) = shape.random_writer() else {
+        return Err(Error::flag("arch", "one that writes, gpt2 or t5", args.arch.name()));
+    };
     let prompts = random_ids(0, shape.vocab_size(), args.batch, args.seq);
     // The end id is not said before the last place, so that every run is as long.
     let settings = GenerationConfig {

@@ -1,3 +1,4 @@
+mod bert;
 mod gpt2;
 mod progress;
 mod recipe;
@@ -14,6 +15,7 @@ use clap::{ArgMatches, Subcommand};
 use tercet_tokenizer::Tokenizer;
 use tercet_train::{End, Outcome, RunFolder};
 
+pub use bert::Bert;
 pub use gpt2::{Gpt2, Level};
 pub use recipe::Recipe;
 pub use run_file::with_architecture;
@@ -31,10 +33,12 @@ pub enum Pretrain {
     Gpt2(Box<Args<Gpt2>>),
     /// A text-to-text model, the encoder-decoder of Raffel et al. 2020
     T5(Box<Args<T5>>),
+    /// An encoder, on hidden words and on whether sentences follow each other (Devlin et al. 2019)
+    Bert(Box<Args<Bert>>),
 }
 
 /// The names of the architectures that can be pretrained.
-const ARCHITECTURES: &[&str] = &[Gpt2::ARCH.name(), T5::ARCH.name()];
+const ARCHITECTURES: &[&str] = &[Gpt2::ARCH.name(), Bert::ARCH.name(), T5::ARCH.name()];
 
 /// Flags of `pretrain ARCH`.
 #[derive(Debug, clap::Args)]
@@ -60,6 +64,7 @@ pub fn with_defaults(command: clap::Command) -> clap::Command {
     command
         .mut_subcommand(Gpt2::ARCH.name(), with_defaults_of::<Gpt2>)
         .mut_subcommand(T5::ARCH.name(), with_defaults_of::<T5>)
+        .mut_subcommand(Bert::ARCH.name(), with_defaults_of::<Bert>)
 }
 
 /// Runs the command; `flags` tell which settings were given.
@@ -71,6 +76,7 @@ pub fn run(command: Pretrain, flags: &ArgMatches) -> Result<End, Error> {
     let outcome = match command {
         Pretrain::Gpt2(args) => start_or_resume(*args, flags),
         Pretrain::T5(args) => start_or_resume(*args, flags),
+        Pretrain::Bert(args) => start_or_resume(*args, flags),
     };
     Ok(outcome?.end)
 }

@@ -42,7 +42,7 @@ pub struct Data {
     #[arg(long, num_args = 1.., value_name = "PATH")]
     #[serde(default)]
     pub text: Vec<PathBuf>,
-    /// Text to hold out, in place of the end of the training text
+    /// Text to hold out, in place of a part of the training text
     #[arg(long, num_args = 1.., value_name = "PATH")]
     #[serde(default)]
     pub held_out_text: Vec<PathBuf>,
@@ -52,7 +52,8 @@ pub struct Data {
     /// Tokens of the held-out text that an evaluation reads; 0 for all
     #[arg(long, default_value_t = 32768, value_name = "TOKENS")]
     pub eval_tokens: usize,
-    /// What a document is in plain text: file, lines, blank-lines, or the line that stands between two
+    /// What a document is in plain text: file, lines, blank-lines, headings (`= Title =`), or the line that stands
+    /// between two
     #[arg(long, default_value = "file", value_name = "HOW")]
     pub documents: String,
     /// Stories to generate where no text is given
@@ -297,6 +298,7 @@ pub fn document_split(how: &str) -> DocumentSplit {
         "file" => DocumentSplit::File,
         "lines" => DocumentSplit::Lines,
         "blank-lines" => DocumentSplit::BlankLines,
+        "headings" => DocumentSplit::Headings,
         marker => DocumentSplit::Marker(marker.to_owned()),
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::folder_of;
 use crate::output::{Waiting, count};
 
-/// Seed of the generated corpus, which is the same for every run so that losses compare.
+/// Seed of the generated corpus.
 const STORIES_SEED: u64 = 0;
 /// Stories that a tokenizer is trained on.
 const STORIES_FOR_TOKENIZER: u64 = 4000;
@@ -56,12 +56,7 @@ impl Source {
         saved: Option<Tokenizer>,
     ) -> Result<Self, Error> {
         let corpus = Corpus::open(paths, settings.data.document_split())?;
-        let text = format!("{:?}", corpus.fingerprint().0);
-        let tokenizer = tokenizer(settings, saved, &text, |training| {
-            let mut waiting = Waiting::new("training the tokenizer");
-            let total = corpus.bytes();
-            Ok(corpus.train_tokenizer(training, move |bytes| waiting.share(bytes, total))?)
-        })?;
+        let tokenizer = tokenizer_of_corpus(settings, &corpus, saved)?;
         let store = store_of(settings, &corpus, &tokenizer)?;
         let mut name = format!("{} bytes of text", count(corpus.bytes()));
         let (train, held_out) = if settings.data.held_out_text.is_empty() {
@@ -93,17 +88,13 @@ impl Source {
     }
 
     fn of_stories(settings: &Settings<impl Recipe>, saved: Option<Tokenizer>) -> Result<Self, Error> {
-        let (stories, count) = (Stories::new(STORIES_SEED), settings.data.stories);
-        let text = format!("stories {STORIES_SEED} {} {}", env!("CARGO_PKG_VERSION"), stories.story(0).text);
-        let tokenizer = tokenizer(settings, saved, &text, |training| {
-            let _waiting = Waiting::new("training the tokenizer");
-            Ok(training.run((0..STORIES_FOR_TOKENIZER).map(|index| stories.story(index).text))?)
-        })?;
+        let (stories, count) = (stories(), settings.data.stories);
+        let tokenizer = tokenizer_of_stories(settings, saved)?;
         let Some(separator) = tokenizer.end_of_text() else {
             let expected = "a tokenizer with an end of text, which the stories need between them";
             return Err(Error::flag("tokenizer", expected, "one without"));
         };
-        let source = Fingerprint::of(format!("{text} {count}").as_bytes());
+        let source = Fingerprint::of(format!("{} {count}", stories_identity()).as_bytes());
         let path = store_path(settings, &source, &tokenizer);
         let store = match existing(&path, &tokenizer, source)? {
             Some(store) => store,
@@ -114,11 +105,47 @@ impl Source {
     }
 }
 
+/// The generated corpus, the same for every run so that losses compare.
+pub fn stories() -> Stories {
+    Stories::new(STORIES_SEED)
+}
+
+/// What changes when the stories do.
+pub fn stories_identity() -> String {
+    format!("stories {STORIES_SEED} {} {}", env!("CARGO_PKG_VERSION"), stories().story(0).text)
+}
+
 /// The tokenizer of the settings: given, or trained once on this text and kept.
 ///
 /// # Errors
 /// When it cannot be read, trained or kept.
-pub fn tokenizer<R: Recipe>(
+pub fn tokenizer_of_corpus(
+    settings: &Settings<impl Recipe>,
+    corpus: &Corpus,
+    saved: Option<Tokenizer>,
+) -> Result<Tokenizer, Error> {
+    tokenizer(settings, saved, &format!("{:?}", corpus.fingerprint().0), |training| {
+        let mut waiting = Waiting::new("training the tokenizer");
+        let total = corpus.bytes();
+        Ok(corpus.train_tokenizer(training, move |bytes| waiting.share(bytes, total))?)
+    })
+}
+
+/// The tokenizer of the settings: given, or trained once on stories and kept.
+///
+/// # Errors
+/// When it cannot be read, trained or kept.
+pub fn tokenizer_of_stories(
+    settings: &Settings<impl Recipe>,
+    saved: Option<Tokenizer>,
+) -> Result<Tokenizer, Error> {
+    tokenizer(settings, saved, &stories_identity(), |training| {
+        let _waiting = Waiting::new("training the tokenizer");
+        Ok(training.run((0..STORIES_FOR_TOKENIZER).map(|index| stories().story(index).text))?)
+    })
+}
+
+fn tokenizer<R: Recipe>(
     settings: &Settings<R>,
     saved: Option<Tokenizer>,
     text: &str,
@@ -162,17 +189,30 @@ pub fn store_of(
     Ok(TokenStore::open_or_build(&path, corpus, tokenizer, separator, progress)?)
 }
 
-fn store_path(settings: &Settings<impl Recipe>, source: &Fingerprint, tokenizer: &Tokenizer) -> PathBuf {
+/// Where the ids of a text are kept.
+pub fn store_path(settings: &Settings<impl Recipe>, source: &Fingerprint, tokenizer: &Tokenizer) -> PathBuf {
     let key = Fingerprint::of(format!("{:?} {:?}", source.0, tokenizer.fingerprint().0).as_bytes());
     settings.cache().join(format!("{key}.ids"))
 }
 
-fn make_folder(path: &Path) -> Result<(), Error> {
+/// Makes the folder of a store.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn make_folder(path: &Path) -> Result<(), Error> {
     let folder = path.parent().expect("a store lies in a folder");
     std::fs::create_dir_all(folder).map_err(Error::io(folder))
 }
 
-fn existing(path: &Path, tokenizer: &Tokenizer, source: Fingerprint) -> Result<Option<TokenStore>, Error> {
+/// The store that is kept, where it is of this text and tokenizer.
+///
+/// # Errors
+/// When it is damaged.
+pub fn existing(
+    path: &Path,
+    tokenizer: &Tokenizer,
+    source: Fingerprint,
+) -> Result<Option<TokenStore>, Error> {
     if !path.exists() {
         return Ok(None);
     }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::{Place, SMALL, text};
 
-fn weights(run: &Path, step: u64) -> Vec<u8> {
+pub fn weights(run: &Path, step: u64) -> Vec<u8> {
     let path = run.join(format!("checkpoints/step-{step:06}/model.safetensors"));
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -28,6 +28,8 @@ pub enum DocumentSplit {
     BlankLines,
     /// At every line end.
     Lines,
+    /// Before headings between single equals signs, `= Title =`, as in WikiText; those of sections have more of them.
+    Headings,
     /// At lines that hold this text alone, such as `<|endoftext|>`.
     Marker(String),
 }

@@ -48,6 +48,8 @@ struct Open {
     lines: Lines,
     path: PathBuf,
     form: Form,
+    /// A heading that has been read and begins the next document.
+    heading: Option<String>,
 }
 
 /// What reading one line came to.
@@ -107,7 +109,8 @@ impl Pieces {
     /// Opens the next file; false if there is none.
     fn open_next(&mut self) -> Result<bool> {
         let Some(SourceFile { path, form, .. }) = self.files.next() else { return Ok(false) };
-        self.current = Some(Open { lines: Lines::open(&path, self.read.clone())?, path, form });
+        self.current =
+            Some(Open { lines: Lines::open(&path, self.read.clone())?, path, form, heading: None });
         Ok(true)
     }
 
@@ -139,11 +142,21 @@ impl Open {
     }
 
     fn text_step(&mut self, split: &DocumentSplit, pending: &mut Pending) -> Result<Step> {
+        if let Some(heading) = self.heading.take() {
+            pending.push(&heading);
+        }
         let Some(fragment) = self.lines.next(FRAGMENT)? else { return Ok(Step::EndOfFile) };
         let Fragment { text, starts_line, ends_line } = fragment;
         let whole = starts_line && ends_line;
         let separates = match split {
             DocumentSplit::File | DocumentSplit::Lines => false,
+            DocumentSplit::Headings => {
+                if whole && is_heading(text.trim()) {
+                    self.heading = Some(text.to_owned());
+                    return Ok(Step::EndOfDocument);
+                }
+                false
+            }
             DocumentSplit::BlankLines => whole && text.trim().is_empty(),
             DocumentSplit::Marker(marker) => whole && text.trim() == marker,
         };
@@ -176,4 +189,10 @@ impl Open {
         }
         Ok(Step::EndOfDocument)
     }
+}
+
+/// Whether a line is the heading of a document, `= Title =`, and not of a section, `= = Title = =`.
+fn is_heading(line: &str) -> bool {
+    let title = line.strip_prefix("= ").and_then(|line| line.strip_suffix(" ="));
+    title.is_some_and(|title| !title.starts_with('=') && !title.ends_with('='))
 }

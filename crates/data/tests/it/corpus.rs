@@ -44,6 +44,17 @@ fn a_text_is_cut_into_documents_as_asked() {
 }
 
 #[test]
+fn a_heading_begins_a_document() {
+    let text =
+        " \n = One = \n \n first \n = = Part = = \n more \n\n = Two words = \n = \n== Three ==\n = Four = ";
+    let documents = split(text, "a.txt", DocumentSplit::Headings).unwrap();
+    let trimmed: Vec<&str> = documents.iter().map(|document| document.trim()).collect();
+    let first = "= One = \n \n first \n = = Part = = \n more";
+    assert_eq!(trimmed, [first, "= Two words = \n = \n== Three ==", "= Four ="]);
+    assert_eq!(split("one\n\ntwo", "a.txt", DocumentSplit::Headings).unwrap(), ["one\n\ntwo"]);
+}
+
+#[test]
 fn json_lines_are_documents() {
     let lines = "{\"id\": 1, \"text\": \"a\\nb\"}\n\n{\"text\": \"\"}\n{\"text\": \"ü\"}";
     for name in ["a.jsonl", "a.ndjson", "a.json", "A.JSONL"] {
