@@ -97,9 +97,6 @@ pub enum Error {
     /// A model or its folder is at fault.
     #[error(transparent)]
     Gpt2(#[from] tercet_gpt2::Error),
-    /// A BERT or its folder is at fault.
-    #[error(transparent)]
-    Bert(#[from] tercet_bert::Error),
     /// A T5 or its folder is at fault.
     #[error(transparent)]
     T5(#[from] tercet_t5::Error),
