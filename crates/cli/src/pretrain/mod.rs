@@ -31,10 +31,10 @@ use run::Begin;
 pub enum Pretrain {
     /// A language model, the decoder of Radford et al. 2019
     Gpt2(Box<Args<Gpt2>>),
-    /// A text-to-text model, the encoder-decoder of Raffel et al. 2020
-    T5(Box<Args<T5>>),
     /// An encoder, on hidden words and on whether sentences follow each other (Devlin et al. 2019)
     Bert(Box<Args<Bert>>),
+    /// A text-to-text model, the encoder-decoder of Raffel et al. 2020
+    T5(Box<Args<T5>>),
 }
 
 /// The names of the architectures that can be pretrained.

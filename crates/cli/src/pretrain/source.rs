@@ -145,7 +145,11 @@ pub fn tokenizer_of_stories(
     })
 }
 
-fn tokenizer<R: Recipe>(
+/// The tokenizer of the settings: given, or made by `train` and kept for this text.
+///
+/// # Errors
+/// When it cannot be read, trained or kept.
+pub fn tokenizer<R: Recipe>(
     settings: &Settings<R>,
     saved: Option<Tokenizer>,
     text: &str,

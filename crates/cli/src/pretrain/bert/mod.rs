@@ -103,8 +103,8 @@ impl Recipe for Bert {
     type Task = BertTask;
 
     /// 1e-4 for base (appendix A.2); smaller models bear more.
-    fn peak_lr(size: &str) -> f64 {
-        match Preset::from_str(size) {
+    fn peak_lr(settings: &Settings<Self>) -> f64 {
+        match Preset::from_str(&settings.model.size) {
             Ok(Preset::BASE | Preset::LARGE) => 1e-4,
             Ok(Preset::SMALL | Preset::MEDIUM) => 5e-4,
             _ => 1e-3,
