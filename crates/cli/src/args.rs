@@ -24,7 +24,7 @@ pub enum Command {
     Generate(generate::Args),
     /// Turn texts into vectors with a BERT
     Embed(embed::Args),
-    /// Say what may stand in the place of [MASK]
+    /// Say what may stand in the place of `[MASK]`
     FillMask(fill_mask::Args),
     /// Say how probable it is that one text follows another
     NextSentence(next_sentence::Args),

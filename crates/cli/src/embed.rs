@@ -51,7 +51,7 @@ enum PoolingArg {
     /// The mean of its tokens
     #[default]
     Mean,
-    /// Its first token, [CLS]
+    /// Its first token, `[CLS]`
     Cls,
     /// The pooler's output
     Pooler,

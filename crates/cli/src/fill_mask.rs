@@ -18,12 +18,12 @@ const TOKENS: usize = 2048;
 pub struct Args {
     #[command(flatten)]
     encoder: EncoderArgs,
-    /// Texts with [MASK] in them. Without them and without --text, standard input is read, one a line
+    /// Texts with `[MASK]` in them. Without them and without --text, standard input is read, one a line
     #[arg(conflicts_with = "text")]
     texts: Vec<String>,
     #[command(flatten)]
     source: Source,
-    /// How many words to show for each [MASK]
+    /// How many words to show for each `[MASK]`
     #[arg(long, default_value_t = 5, value_name = "K")]
     top: usize,
     /// Print a line of JSON for each text
