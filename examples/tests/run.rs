@@ -59,3 +59,16 @@ fn fill_mask_knows_what_it_has_learned() {
     // One word of six; there are five other endings that the sentence could have.
     assert!(probability > 0.5, "{probability}");
 }
+
+#[test]
+fn pretrain_t5_learns() {
+    let loss = last_number(env!("CARGO_BIN_EXE_pretrain_t5"), &["30"]);
+    // Uniform guessing over 1024 tokens is ln 1024 = 6.93.
+    assert!((1.5..6.3).contains(&loss), "{loss}");
+}
+
+#[test]
+fn t5_tasks_are_learnt() {
+    let right = last_number(env!("CARGO_BIN_EXE_t5_tasks"), &["300"]);
+    assert!(right > 50.0, "{right}");
+}

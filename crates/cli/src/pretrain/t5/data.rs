@@ -16,7 +16,7 @@ use crate::pretrain::source::{HeldOutText, Source, store_of, tokenizer};
 const HELD_OUT_SEED: u64 = 0;
 /// Examples of a task that a tokenizer is trained on.
 const EXAMPLES_FOR_TOKENIZER: u64 = 20_000;
-/// The share of the stories themselves where nothing says what to learn of them.
+/// How often the stories themselves come, where nothing says what to learn of them.
 const STORIES_RATE: f64 = 2.0;
 
 /// What a run learns from, and what it is measured on.
@@ -93,11 +93,19 @@ fn members(settings: &Settings<T5>) -> Result<MixtureFile, Error> {
     };
     let mut members = vec![member(None, STORIES_RATE)];
     if settings.data.text.is_empty() {
-        members.extend(
-            Task::all().iter().filter(|task| task.is_generated()).map(|task| member(Some(task), 1.0)),
-        );
+        let generated = Task::all().iter().filter(|task| task.is_generated());
+        members.extend(generated.map(|task| member(Some(task), rate_of(task))));
     }
     Ok(MixtureFile { mixing: Mixing::default(), members })
+}
+
+/// How often a generated task comes: short questions that take many examples to learn cost the least.
+fn rate_of(task: &Task) -> f64 {
+    match task.name {
+        "reverse" | "count" => 4.0,
+        "topic" => 2.0,
+        _ => 1.0,
+    }
 }
 
 /// A tokenizer for a mixture without a text of the run: given, or trained on what the mixture reads.

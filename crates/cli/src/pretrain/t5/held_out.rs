@@ -128,7 +128,7 @@ impl HeldOut {
                 metrics.insert(format!("{} {}", questions.task.name, score.metric), score.value);
             }
             let shown = turn % questions.examples.len().max(1);
-            let question = questions.examples[shown].inputs.clone();
+            let question = questions.examples[shown].inputs.replace('\n', " ");
             said.push(Said { scores, question, answer: answers[shown].clone() });
         }
         if !said.is_empty() {

@@ -112,7 +112,8 @@ impl Recipe for T5 {
     const ARCH: Arch = Arch::T5;
     const NAME: &'static str = "T5";
     const SIZES: &'static str = "tiny, mini, small, base, large, 3b or 11b";
-    const DEFAULTS: &'static [(&'static str, &'static str)] = &[("weight_decay", "0")];
+    const DEFAULTS: &'static [(&'static str, &'static str)] =
+        &[("size", "tiny"), ("batch", "32"), ("weight_decay", "0")];
     const LONGEST_WARMUP: u64 = PLATEAU;
 
     type Task = T5Task;
