@@ -1,12 +1,14 @@
 //! Matrix products, and the column sums that are a bias gradient.
 
 mod bf16;
+mod packed;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod tiled;
 
 use rayon::prelude::*;
 
+pub(crate) use self::packed::{Packed, gemm_serial_packed};
 use crate::cpu::{self, Isa};
 use crate::{Accum, Out};
 

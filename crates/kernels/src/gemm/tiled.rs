@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use self::grid::Grid;
 use self::machine::{Finish, Machine};
-use self::operands::{Operands, Rows};
+use self::operands::{Left, Operands, Right, Rows};
 use self::scratch::Scratch;
 use self::tile::{Ahead, Layout, Start, Store, Tile};
 use super::{Destination, Matrix, Precision};
@@ -47,21 +47,45 @@ fn product_on(
     c: Out,
     bias: Option<&[f32]>,
 ) {
-    let (m, k, n) = (a.rows, a.cols, b.cols);
-    let grid = Grid::new((m, k, n), (machine.tile_rows, machine.panel_columns()), threads);
-    if m <= strip::MAX_ROWS && machine.finish == Finish::Exact && b.col_stride == 1 {
+    let grid = grid(machine, (a.rows, a.cols, b.cols), threads);
+    if a.rows <= strip::MAX_ROWS && machine.finish == Finish::Exact && b.col_stride == 1 {
         return strip::product(machine, &grid, a, b, c, bias);
     }
     let layout = if a.col_stride == 1 { Layout::ByRow } else { Layout::ByStep };
-    let tasks = grid.row_blocks * grid.groups;
-    let accum = c.accum;
-    let c = Destination(c.data.as_mut_ptr());
-    let product = Product { operands: Operands { isa, machine, layout, a, b }, c, accum, bias, grid };
-    if threads == 1 {
-        (0..tasks).for_each(|index| product.task(index));
-    } else {
-        (0..tasks).into_par_iter().with_max_len(1).for_each(|index| product.task(index));
-    }
+    let a = Left { matrix: a, factors: None };
+    Product::new(Operands { isa, machine, layout, a, b: Right::Plain(b) }, grid, c, bias).compute();
+}
+
+fn grid(machine: &Machine, shape: (usize, usize, usize), threads: usize) -> Grid {
+    Grid::new(shape, (machine.tile_rows, machine.panel_columns()), threads)
+}
+
+/// Elements that a `b` of (`rows`, `columns`) has when it is packed as a whole.
+pub(super) fn packed_floats(isa: Isa, precision: Precision, rows: usize, columns: usize) -> usize {
+    let machine = Machine::of(isa, precision);
+    let grid = grid(machine, (1, rows, columns), 1);
+    grid.depth_blocks() * grid.panels * machine.panel_floats()
+}
+
+/// Packs a whole `b` into `to`, which starts a cache line and has [`packed_floats`].
+pub(super) fn pack(isa: Isa, precision: Precision, b: Matrix, to: &mut [f32]) {
+    let machine = Machine::of(isa, precision);
+    operands::pack_all((isa, machine), &grid(machine, (1, b.rows, b.cols), 1), b, to);
+}
+
+/// `c = a·diag(factors)·b` on this thread, for an `a` whose rows lie side by side and a `b` of `columns` that [`pack`] packed.
+pub(super) fn product_with_packed(
+    isa: Isa,
+    precision: Precision,
+    (a, factors): (Matrix, &[f32]),
+    (b, columns): (&[f32], usize),
+    c: Out,
+) {
+    let machine = Machine::of(isa, precision);
+    let grid = grid(machine, (a.rows, a.cols, columns), 1);
+    let a = Left { matrix: a, factors: Some(factors) };
+    let operands = Operands { isa, machine, layout: Layout::ByStep, a, b: Right::Packed(b) };
+    Product::new(operands, grid, c, None).compute();
 }
 
 /// A product that is being computed.
@@ -73,24 +97,33 @@ struct Product<'a> {
     grid: Grid,
 }
 
-impl Product<'_> {
+impl<'a> Product<'a> {
+    fn new(operands: Operands<'a>, grid: Grid, c: Out, bias: Option<&'a [f32]>) -> Self {
+        Self { operands, c: Destination(c.data.as_mut_ptr()), accum: c.accum, bias, grid }
+    }
+
+    fn compute(&self) {
+        let tasks = self.grid.row_blocks * self.grid.groups;
+        if self.grid.threads == 1 {
+            (0..tasks).for_each(|index| self.task(index));
+        } else {
+            (0..tasks).into_par_iter().with_max_len(1).for_each(|index| self.task(index));
+        }
+    }
+
     /// Computes one block of rows and group of columns.
     fn task(&self, index: usize) {
         let (grid, operands) = (&self.grid, &self.operands);
         let tiles: Vec<_> = grid.tiles(index / grid.groups).collect();
-        let panels: Vec<_> = grid.panels(index % grid.groups).collect();
-        let panel_floats = operands.machine.panel_floats();
-        let mut scratch = Scratch::take(operands.band_floats() + panels.len() * panel_floats);
+        let panels: Vec<_> = grid.panels_of(index % grid.groups).collect();
+        let mut scratch = Scratch::take(operands.band_floats() + operands.panels_floats(panels.len()));
         let packed_rows = scratch.pointer();
         let packed_panels = packed_rows.wrapping_add(operands.band_floats());
         // What is used once is packed right before; what many tiles use, all together.
         let together = if tiles.len() == 1 { 1 } else { panels.len() };
         for block in 0..grid.depth_blocks() {
             for panels in panels.chunks(together.max(1)) {
-                for (index, columns) in panels.iter().enumerate() {
-                    let to = packed_panels.wrapping_add(index * panel_floats);
-                    operands.pack_panel(columns.clone(), grid.depth_range(block), to);
-                }
+                let packed_panels = operands.panels(grid, block, panels, packed_panels);
                 self.rows_past_panels(block, &tiles, panels, packed_rows, packed_panels);
             }
         }

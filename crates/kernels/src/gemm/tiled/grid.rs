@@ -22,7 +22,8 @@ pub(super) struct Grid {
     pub columns: usize,
     pub row_blocks: usize,
     pub groups: usize,
-    panels: usize,
+    /// Panels of columns in all groups.
+    pub panels: usize,
     panel_columns: usize,
     /// Rows of the tallest tile.
     tile_rows: usize,
@@ -90,10 +91,13 @@ impl Grid {
     }
 
     /// The columns of each panel of a group.
-    pub fn panels(&self, group: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Clone {
-        let (width, columns) = (self.panel_columns, self.columns);
-        part(0..self.panels, group, self.groups)
-            .map(move |panel| panel * width..((panel + 1) * width).min(columns))
+    pub fn panels_of(&self, group: usize) -> impl ExactSizeIterator<Item = Range<usize>> {
+        part(0..self.panels, group, self.groups).map(|panel| self.panel(panel))
+    }
+
+    /// The columns of a panel.
+    pub fn panel(&self, panel: usize) -> Range<usize> {
+        panel * self.panel_columns..((panel + 1) * self.panel_columns).min(self.columns)
     }
 }
 

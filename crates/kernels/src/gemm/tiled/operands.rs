@@ -2,20 +2,40 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::finish;
+use super::grid::Grid;
 use super::machine::{Finish, Machine};
 use super::pack::Source;
 use super::tile::{Layout, ROW_STRIDE};
 use crate::cpu::Isa;
 use crate::gemm::Matrix;
 
+/// The left operand.
+#[derive(Clone, Copy)]
+pub(super) struct Left<'a> {
+    pub matrix: Matrix<'a>,
+    /// What its columns are multiplied by while they are packed. Its rows lie side by side then.
+    pub factors: Option<&'a [f32]>,
+}
+
+/// The right operand.
+#[derive(Clone, Copy)]
+pub(super) enum Right<'a> {
+    /// Each task packs its columns.
+    Plain(Matrix<'a>),
+    /// All panels, by blocks of K, as [`pack_all`] wrote them.
+    Packed(&'a [f32]),
+}
+
 /// What is multiplied, and with what kernels.
 pub(super) struct Operands<'a> {
     pub isa: Isa,
     pub machine: &'static Machine,
     pub layout: Layout,
-    pub a: Matrix<'a>,
-    pub b: Matrix<'a>,
+    pub a: Left<'a>,
+    pub b: Right<'a>,
 }
 
 /// The rows of a band of tiles.
@@ -48,7 +68,8 @@ impl Operands<'_> {
     /// Whether tiles multiply the elements of `a` where they are. Rows a multiple of 4 KiB apart compete for the same lines of the
     /// first-level cache, so that they are worth a copy.
     fn reads_a_in_place(&self) -> bool {
-        let crowded = self.a.row_stride.is_multiple_of(1024) && self.a.rows > 8;
+        let a = &self.a.matrix;
+        let crowded = a.row_stride.is_multiple_of(1024) && a.rows > 8;
         self.machine.finish == Finish::Exact && self.layout == Layout::ByRow && !crowded
     }
 
@@ -67,7 +88,8 @@ impl Operands<'_> {
 
     /// The part of `a` that a band of tiles multiplies.
     pub fn source_of_band(&self, band: &[Range<usize>], depth: Range<usize>) -> Source {
-        source(self.a, band[0].start..band[band.len() - 1].end, depth)
+        let factors = self.a.factors.map_or(std::ptr::null(), |factors| factors[depth.start..].as_ptr());
+        Source { factors, ..source(self.a.matrix, band[0].start..band[band.len() - 1].end, depth) }
     }
 
     /// The rows of a band of tiles, in place or packed into `to`, which has room for them.
@@ -112,20 +134,61 @@ impl Operands<'_> {
         }
     }
 
-    /// Packs a panel of columns of `b` into `to`, which has room for it.
-    pub fn pack_panel(&self, columns: Range<usize>, depth: Range<usize>, to: *mut f32) {
-        let source = source(self.b.t(), columns, depth);
-        let width = self.machine.panel_columns();
-        // SAFETY: the columns and positions lie inside of `b`; the buffer was initialised, and no other task has it.
-        let packed = unsafe {
-            self.machine.pack_panel(&source, to);
-            std::slice::from_raw_parts_mut(to, self.machine.panel_floats())
-        };
-        match self.machine.finish {
-            Finish::Exact => {}
-            Finish::Rounded => finish::round_all(self.isa, &mut packed[..source.depth * width]),
-            Finish::Pairs => finish::pair_steps(self.isa, packed, width, source.depth),
+    /// Room for `count` panels of `b`, if it is still to be packed.
+    pub fn panels_floats(&self, count: usize) -> usize {
+        match self.b {
+            Right::Plain(_) => count * self.machine.panel_floats(),
+            Right::Packed(_) => 0,
         }
+    }
+
+    /// The panels with these columns, packed into `to`, or where they were packed before.
+    pub fn panels(&self, grid: &Grid, block: usize, columns: &[Range<usize>], to: *mut f32) -> *const f32 {
+        let floats = self.machine.panel_floats();
+        match self.b {
+            Right::Plain(b) => {
+                for (index, columns) in columns.iter().enumerate() {
+                    let to = to.wrapping_add(index * floats);
+                    pack_panel((self.isa, self.machine), b, columns.clone(), grid.depth_range(block), to);
+                }
+                to
+            }
+            Right::Packed(panels) => {
+                let first = columns[0].start / self.machine.panel_columns();
+                panels[(block * grid.panels + first) * floats..].as_ptr()
+            }
+        }
+    }
+}
+
+/// Packs all panels of `b`, by blocks of K. `to` has room for them, and starts a cache line.
+pub(super) fn pack_all((isa, machine): (Isa, &'static Machine), grid: &Grid, b: Matrix, to: &mut [f32]) {
+    let panels = to.par_chunks_mut(machine.panel_floats()).take(grid.depth_blocks() * grid.panels);
+    panels.enumerate().for_each(|(index, to)| {
+        let (block, panel) = (index / grid.panels, index % grid.panels);
+        pack_panel((isa, machine), b, grid.panel(panel), grid.depth_range(block), to.as_mut_ptr());
+    });
+}
+
+/// Packs a panel of columns of `b` into `to`, which has room for it.
+fn pack_panel(
+    (isa, machine): (Isa, &Machine),
+    b: Matrix,
+    columns: Range<usize>,
+    depth: Range<usize>,
+    to: *mut f32,
+) {
+    let source = source(b.t(), columns, depth);
+    let width = machine.panel_columns();
+    // SAFETY: the columns and positions lie inside of `b`; the buffer was initialised, and no other task has it.
+    let packed = unsafe {
+        machine.pack_panel(&source, to);
+        std::slice::from_raw_parts_mut(to, machine.panel_floats())
+    };
+    match machine.finish {
+        Finish::Exact => {}
+        Finish::Rounded => finish::round_all(isa, &mut packed[..source.depth * width]),
+        Finish::Pairs => finish::pair_steps(isa, packed, width, source.depth),
     }
 }
 
@@ -138,5 +201,6 @@ fn source(matrix: Matrix, lines: Range<usize>, depth: Range<usize>) -> Source {
         depth_stride: matrix.col_stride,
         lines: lines.len(),
         depth: depth.len(),
+        factors: std::ptr::null(),
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Source {
     pub lines: usize,
     /// Positions of K.
     pub depth: usize,
+    /// What the elements at each position of K are multiplied by on the way, or null.
+    pub factors: *const f32,
 }
 
 /// Rows of a matrix that a packing function prefetches ahead, since the processor foresees no steps from page to page.
@@ -48,7 +50,7 @@ pub(super) unsafe fn rows_by_row(source: &Source, tiles: &[Range<usize>], tile_f
     }
 }
 
-/// Packs rows of `a` that are the columns of a row-major matrix into the layout `ByStep`.
+/// Packs rows of `a` that are the columns of a row-major matrix into the layout `ByStep`, times the factors of the steps.
 ///
 /// # Safety
 ///
@@ -69,7 +71,10 @@ pub(super) unsafe fn rows_by_step<V: Vector>(
         for (index, lines) in tiles.iter().enumerate() {
             // SAFETY: the caller vouches for both; a load reads the elements of one tile.
             unsafe {
-                let vector = V::load_first(from.add(lines.start), lines.len());
+                let mut vector = V::load_first(from.add(lines.start), lines.len());
+                if !source.factors.is_null() {
+                    vector = vector.times(V::splat(source.factors.add(step)));
+                }
                 vector.store(to.add(index * tile_floats + step * V::LANES));
             }
         }

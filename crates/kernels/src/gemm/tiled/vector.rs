@@ -17,6 +17,7 @@ pub(super) trait Vector: Copy {
     /// Stores the first `count` elements, at most `LANES`.
     unsafe fn store_first(self, to: *mut f32, count: usize);
     unsafe fn add(self, other: Self) -> Self;
+    unsafe fn times(self, other: Self) -> Self;
     /// `self + a·b`, in the number format in which the operands were packed.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     /// Asks for the cache line of `address`, which need not be valid.
@@ -76,6 +77,11 @@ impl<const DEPTH: usize> Vector for Zmm<DEPTH> {
     unsafe fn add(self, other: Self) -> Self {
         // SAFETY: as the trait requires.
         unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn times(self, other: Self) -> Self {
+        // SAFETY: as the trait requires.
+        unsafe { Self(_mm512_mul_ps(self.0, other.0)) }
     }
     #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
@@ -171,6 +177,11 @@ impl Vector for Ymm {
     unsafe fn add(self, other: Self) -> Self {
         // SAFETY: as the trait requires.
         unsafe { Self(_mm256_add_ps(self.0, other.0)) }
+    }
+    #[inline(always)]
+    unsafe fn times(self, other: Self) -> Self {
+        // SAFETY: as the trait requires.
+        unsafe { Self(_mm256_mul_ps(self.0, other.0)) }
     }
     #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
