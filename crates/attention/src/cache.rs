@@ -13,6 +13,8 @@ struct Inner {
     width: usize,
     lengths: Vec<usize>,
     layers: Vec<Layer>,
+    /// What beams were last copied out of, and will next be copied into.
+    spare: Vec<f32>,
 }
 
 /// Keys and values of one layer.
@@ -44,7 +46,13 @@ impl Cache {
     pub fn new(layers: usize, sequences: usize, capacity: usize, width: usize) -> Self {
         let empty = || vec![0.0; sequences * capacity * width];
         let layers = (0..layers).map(|_| Layer { k: empty(), v: empty() }).collect();
-        Self(Arc::new(Mutex::new(Inner { capacity, width, lengths: vec![0; sequences], layers })))
+        Self(Arc::new(Mutex::new(Inner {
+            capacity,
+            width,
+            lengths: vec![0; sequences],
+            layers,
+            spare: Vec::new(),
+        })))
     }
 
     /// Positions cached for each sequence.
@@ -64,17 +72,18 @@ impl Cache {
     /// When `order` names a sequence that is not there.
     pub fn reorder(&self, order: &[usize]) {
         let mut inner = self.lock();
-        let Inner { capacity, width, lengths, layers } = &mut *inner;
+        let Inner { capacity, width, lengths, layers, spare } = &mut *inner;
         if order.iter().copied().eq(0..lengths.len()) {
             return;
         }
         let sequence = *capacity * *width;
         for rows in layers.iter_mut().flat_map(|layer| [&mut layer.k, &mut layer.v]) {
-            let old = std::mem::replace(rows, vec![0.0; order.len() * sequence]);
+            spare.resize(order.len() * sequence, 0.0);
             for (to, &from) in order.iter().enumerate() {
                 let filled = lengths[from] * *width;
-                rows[to * sequence..][..filled].copy_from_slice(&old[from * sequence..][..filled]);
+                spare[to * sequence..][..filled].copy_from_slice(&rows[from * sequence..][..filled]);
             }
+            std::mem::swap(rows, spare);
         }
         *lengths = order.iter().map(|&from| lengths[from]).collect();
     }

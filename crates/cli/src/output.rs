@@ -58,7 +58,8 @@ pub fn small(x: f64) -> String {
     if x == 0.0 || x >= 0.1 { format!("{x:.3}") } else { format!("{x:.1e}") }
 }
 
-/// A line on the terminal that is written over until it is gone. On anything else it never shows.
+/// A line on the terminal that is written over until it is gone. It goes to standard error, so that results alone are what a
+/// pipe or a file gets, and never shows where that is no terminal.
 pub struct LiveLine {
     terminal: bool,
     shown: bool,
@@ -67,7 +68,7 @@ pub struct LiveLine {
 impl LiveLine {
     /// No line yet.
     pub fn new() -> Self {
-        Self { terminal: io::stdout().is_terminal(), shown: false }
+        Self { terminal: io::stderr().is_terminal(), shown: false }
     }
 
     /// Whether lines show.
@@ -80,10 +81,11 @@ impl LiveLine {
         if !self.terminal {
             return;
         }
-        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+        let width =
+            terminal_size::terminal_size_of(io::stderr()).map_or(80, |(width, _)| usize::from(width.0));
         let line = fitting(parts, width.saturating_sub(1));
         // A terminal that has gone away must not end the work.
-        let mut out = io::stdout();
+        let mut out = io::stderr();
         let _ = write!(out, "\r\x1b[K{line}").and_then(|()| out.flush());
         self.shown = true;
     }
@@ -91,7 +93,7 @@ impl LiveLine {
     /// Takes the line away, so that something lasting can be printed.
     pub fn clear(&mut self) {
         if self.shown {
-            let mut out = io::stdout();
+            let mut out = io::stderr();
             let _ = write!(out, "\r\x1b[K").and_then(|()| out.flush());
             self.shown = false;
         }

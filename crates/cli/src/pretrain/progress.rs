@@ -1,3 +1,4 @@
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use tercet_train::{Evaluation, Event, StepReport};
@@ -90,13 +91,14 @@ impl Progress {
     fn step(&mut self, report: &StepReport) {
         self.last = Some(*report);
         let evaluated = report.step.is_multiple_of(self.eval_every.max(1)) || report.step == report.steps;
-        if self.live.is_live() {
-            if self.shown.is_none_or(|shown| shown.elapsed() >= REFRESH) {
-                self.shown = Some(Instant::now());
-                let parts = self.parts(report);
-                self.live.show(&parts);
-            }
-        } else if !evaluated && report.step.is_multiple_of((report.steps / PLAIN_LINES).max(1)) {
+        if self.live.is_live() && self.shown.is_none_or(|shown| shown.elapsed() >= REFRESH) {
+            self.shown = Some(Instant::now());
+            let parts = self.parts(report);
+            self.live.show(&parts);
+        }
+        // What goes to a file or a pipe, where nothing moves, gets a line now and then.
+        let due = !evaluated && report.step.is_multiple_of((report.steps / PLAIN_LINES).max(1));
+        if due && !io::stdout().is_terminal() {
             self.row(None, "");
         }
     }
