@@ -9,7 +9,7 @@ const GROUP: usize = 3 << 16;
 /// The fewest rows for which a group of `b` is worth packing once more.
 const FEW_ROWS: usize = 256;
 /// Rows that repay it easily, so that they are cut before the columns are.
-const MANY_ROWS: usize = 1024;
+const MANY_ROWS: usize = 768;
 /// The fewest panels for which rows of `a` are worth fetching once more.
 const FEW_PANELS: usize = 6;
 /// Tasks a thread, if the product is large enough, so that a thread that is held up can be helped.

@@ -90,7 +90,7 @@ impl Ahead {
         Self { first, places, lines: source.lines / CACHE_LINE + 1, stride, part_stride: places * stride }
     }
 
-    /// Prefetches the places of one part.
+    /// Prefetches the places of one part, no nearer than the second-level cache: the first-level cache is full of what is multiplied.
     ///
     /// # Safety
     ///
@@ -100,7 +100,7 @@ impl Ahead {
         let mut place = self.first.wrapping_add(part * self.part_stride);
         for _ in 0..self.places {
             for line in 0..self.lines {
-                V::prefetch(place.wrapping_add(line * CACHE_LINE));
+                V::prefetch_outer(place.wrapping_add(line * CACHE_LINE));
             }
             place = place.wrapping_add(self.stride);
         }

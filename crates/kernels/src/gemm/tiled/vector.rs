@@ -20,11 +20,17 @@ pub(super) trait Vector: Copy {
     unsafe fn times(self, other: Self) -> Self;
     /// `self + a·b`, in the number format in which the operands were packed.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
-    /// Asks for the cache line of `address`, which need not be valid.
+    /// Asks for the cache line of `address`, which need not be valid, to be used soon.
     #[inline(always)]
     fn prefetch(address: *const f32) {
         // SAFETY: a prefetch reads nothing; it has no effect but on speed.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+    /// Asks for the cache line of `address`, which need not be valid, no nearer than the second-level cache.
+    #[inline(always)]
+    fn prefetch_outer(address: *const f32) {
+        // SAFETY: as in `prefetch`.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) }
     }
     /// Writes the transpose of `LANES` × `LANES` elements whose rows are `stride` apart to rows that are `to_stride` apart.
     unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize);
