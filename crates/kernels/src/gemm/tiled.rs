@@ -48,7 +48,7 @@ fn product_on(
     bias: Option<&[f32]>,
 ) {
     let grid = grid(machine, (a.rows, a.cols, b.cols), threads);
-    if a.rows <= strip::MAX_ROWS && machine.finish == Finish::Exact && b.col_stride == 1 {
+    if a.rows <= strip::MAX_ROWS && machine.finish == Finish::Exact {
         return strip::product(machine, &grid, a, b, c, bias);
     }
     let layout = if a.col_stride == 1 { Layout::ByRow } else { Layout::ByStep };
@@ -119,10 +119,10 @@ impl<'a> Product<'a> {
         let mut scratch = Scratch::take(operands.band_floats() + operands.panels_floats(panels.len()));
         let packed_rows = scratch.pointer();
         let packed_panels = packed_rows.wrapping_add(operands.band_floats());
-        // What is used once is packed right before; what many tiles use, all together.
+        // What is used once is packed right before, in the order in which it lies in memory; what many tiles use, all together.
         let together = if tiles.len() == 1 { 1 } else { panels.len() };
-        for block in 0..grid.depth_blocks() {
-            for panels in panels.chunks(together.max(1)) {
+        for panels in panels.chunks(together.max(1)) {
+            for block in 0..grid.depth_blocks() {
                 let packed_panels = operands.panels(grid, block, panels, packed_panels);
                 self.rows_past_panels(block, &tiles, panels, packed_rows, packed_panels);
             }

@@ -196,18 +196,35 @@ fn the_number_of_threads_does_not_change_a_bit() {
 }
 
 #[test]
-fn a_row_alone_is_the_row_of_a_batch() {
-    for case in Case::all(&[(61, 600, 75), (17, 40, 33)]) {
+fn a_few_rows_alone_are_the_rows_of_a_batch() {
+    for case in Case::all(&[(61, 600, 75), (17, 40, 33), (9, 1030, 16)]) {
         let (m, k, n) = case.shape;
-        for (isa, precision) in
-            Isa::available().flat_map(|isa| [(isa, Precision::F32), (isa, Precision::Bf16)])
-        {
-            let batch = case.run(isa, precision, Accum::Set, Some(&case.bias));
-            for i in 0..m {
-                let (row, mut alone) = (case.row(i), vec![0.0; n]);
-                let out = Out::set(&mut alone);
-                gemm_on(isa, precision, Matrix::new(&row, 1, k), case.right(), out, Some(&case.bias));
-                assert!(alone == batch[i * n..][..n], "{}, {isa:?}, {precision:?}, row {i}", case.name);
+        for (isa, precision, accum) in Isa::available().flat_map(|isa| {
+            [
+                (isa, Precision::F32, Accum::Set),
+                (isa, Precision::F32, Accum::Add),
+                (isa, Precision::Bf16, Accum::Set),
+            ]
+        }) {
+            let batch = case.run(isa, precision, accum, Some(&case.bias));
+            for count in 1..=5 {
+                for first in (0..=m - count).step_by(count) {
+                    let rows: Vec<f32> = (first..first + count).flat_map(|i| case.row(i)).collect();
+                    let mut alone = case.old[first * n..][..count * n].to_vec();
+                    let out = Out { data: &mut alone, accum };
+                    gemm_on(
+                        isa,
+                        precision,
+                        Matrix::new(&rows, count, k),
+                        case.right(),
+                        out,
+                        Some(&case.bias),
+                    );
+                    let what = || {
+                        format!("{}, {isa:?}, {precision:?}, {accum:?}, {count} rows from {first}", case.name)
+                    };
+                    assert!(alone == batch[first * n..][..count * n], "{}", what());
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::pack::{self, PackPanel, PackTiles, Source};
-use super::strip::{self, Strip};
+use super::strip::{self, Columns, Strip};
 use super::tile::{self, Layout, MAX_DEPTH, PANEL_VECTORS, Run, Tile};
 use super::vector::{Vector, Ymm, Zmm};
 use crate::cpu::{self, Isa};
@@ -21,6 +21,8 @@ pub(super) struct Machine {
     runs: &'static [[[Run; 2]; PANEL_VECTORS]],
     /// By rows of the strip, less one.
     strips: [strip::Run; strip::MAX_ROWS],
+    /// By rows, less one.
+    columns: [strip::RunColumns; strip::MAX_ROWS],
     rows_by_step: PackTiles,
     panel_copied: PackPanel,
     panel_transposed: PackPanel,
@@ -99,6 +101,16 @@ impl Machine {
         unsafe { self.strips[rows - 1](strip) }
     }
 
+    /// Computes `rows` rows by contiguous columns.
+    ///
+    /// # Safety
+    ///
+    /// The pointers of the columns are valid for what their descriptions say.
+    pub unsafe fn run_columns(&self, rows: usize, columns: &Columns) {
+        // SAFETY: the caller vouches for the pointers, and `of` gives only machines whose instructions the processor has.
+        unsafe { self.columns[rows - 1](columns) }
+    }
+
     /// Packs tiles of `a`, whose rows are ranges of the source's lines, each [`tile_floats`](Self::tile_floats) after the last.
     ///
     /// # Safety
@@ -142,12 +154,16 @@ macro_rules! machine {
 
             const STRIPS: [strip::Run; strip::MAX_ROWS] = [run_strip::<1>, run_strip::<2>, run_strip::<3>, run_strip::<4>];
 
+            const COLUMNS: [strip::RunColumns; strip::MAX_ROWS] =
+                [run_columns::<1>, run_columns::<2>, run_columns::<3>, run_columns::<4>];
+
             $(pub static $machine: Machine = Machine {
                 lanes: <$vector>::LANES,
                 tile_rows: TILES.len(),
                 finish: Finish::$finish,
                 runs: TILES,
                 strips: STRIPS,
+                columns: COLUMNS,
                 rows_by_step,
                 panel_copied,
                 panel_transposed,
@@ -163,6 +179,12 @@ macro_rules! machine {
             unsafe fn run_strip<const ROWS: usize>(strip: &Strip) {
                 // SAFETY: the features are enabled; the caller vouches for the rest.
                 unsafe { strip::run::<$vector, ROWS>(strip) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn run_columns<const ROWS: usize>(columns: &Columns) {
+                // SAFETY: the features are enabled; the caller vouches for the rest.
+                unsafe { strip::run_columns::<$vector, ROWS>(columns) }
             }
 
             #[target_feature(enable = $features)]

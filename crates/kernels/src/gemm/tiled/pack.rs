@@ -24,8 +24,10 @@ pub(super) struct Source {
 /// Rows of a matrix that a packing function prefetches ahead, since the processor foresees no steps from page to page.
 const AHEAD: usize = 8;
 
-/// Elements that the transposition of rows prefetches ahead in each, as they are more than the processor follows.
-const AHEAD_IN_ROW: usize = 64;
+/// f32 elements of a cache line.
+const CACHE_LINE: usize = 16;
+/// f32 elements of the widest register.
+pub(super) const MAX_LANES: usize = 16;
 
 /// A compiled function that packs a panel.
 pub(super) type PackPanel = unsafe fn(&Source, *mut f32);
@@ -114,28 +116,69 @@ pub(super) unsafe fn panel_copied<V: Vector>(source: &Source, to: *mut f32) {
 #[inline(always)]
 pub(super) unsafe fn panel_transposed<V: Vector>(source: &Source, to: *mut f32) {
     let width = PANEL_VECTORS * V::LANES;
-    // SAFETY: the caller vouches for both; a whole block of LANES × LANES is read only where it lies inside of the source, and else
-    // row by row into `edge`, which holds the largest block.
-    unsafe {
-        for v in 0..PANEL_VECTORS {
-            let count = source.lines.saturating_sub(v * V::LANES).min(V::LANES);
-            for step in (0..source.depth).step_by(V::LANES) {
-                let from = source.data.wrapping_add(v * V::LANES * source.line_stride + step);
+    for v in 0..PANEL_VECTORS {
+        let count = source.lines.saturating_sub(v * V::LANES).min(V::LANES);
+        let first = source.data.wrapping_add(v * V::LANES * source.line_stride);
+        let mut next = NextLines::after::<V>(first, source.line_stride, source.depth);
+        for step in (0..source.depth).step_by(V::LANES) {
+            next.fetch::<V>();
+            let block = (count, (source.depth - step).min(V::LANES));
+            // SAFETY: the caller vouches for both; the block lies inside of the source.
+            unsafe {
                 let to = to.add(step * width + v * V::LANES);
-                let depth = (source.depth - step).min(V::LANES);
-                for line in 0..count {
-                    V::prefetch(from.wrapping_add(line * source.line_stride + AHEAD_IN_ROW));
-                }
-                if count == V::LANES && depth == V::LANES {
-                    V::transpose(from, source.line_stride, to, width);
-                } else {
-                    let mut edge = [0.0; 16 * 16];
-                    for line in 0..count {
-                        let row = V::load_first(from.add(line * source.line_stride), depth);
-                        row.store(edge.as_mut_ptr().add(line * V::LANES));
-                    }
-                    V::transpose(edge.as_ptr(), V::LANES, to, width);
-                }
+                transpose::<V>((first.wrapping_add(step), source.line_stride), block, (to, width));
+            }
+        }
+    }
+}
+
+/// Writes `lines` of `depth` elements, at most LANES of both, as LANES rows of LANES elements: what is missing is 0.
+///
+/// # Safety
+///
+/// The processor has the instructions of `V`; the elements of the block can be read, and LANES × LANES written.
+#[inline(always)]
+pub(super) unsafe fn transpose<V: Vector>(
+    (from, stride): (*const f32, usize),
+    (lines, depth): (usize, usize),
+    (to, to_stride): (*mut f32, usize),
+) {
+    // SAFETY: the caller vouches for both; `edge` holds the largest block.
+    unsafe {
+        if lines == V::LANES && depth == V::LANES {
+            return V::transpose(from, stride, to, to_stride);
+        }
+        let mut edge = [0.0; MAX_LANES * MAX_LANES];
+        for line in 0..lines {
+            V::load_first(from.add(line * stride), depth).store(edge.as_mut_ptr().add(line * V::LANES));
+        }
+        V::transpose(edge.as_ptr(), V::LANES, to, to_stride);
+    }
+}
+
+/// The lines after those that are being transposed. A transposition reads as many places at once as a register has lanes, which are more
+/// than the processor follows; so what comes next is fetched meanwhile, in the order in which it lies in memory.
+pub(super) struct NextLines {
+    line: *const f32,
+    stride: usize,
+    depth: usize,
+    fetched: usize,
+}
+
+impl NextLines {
+    /// What comes after LANES lines from `first`, `stride` apart.
+    pub fn after<V: Vector>(first: *const f32, stride: usize, depth: usize) -> Self {
+        Self { line: first.wrapping_add(V::LANES * stride), stride, depth, fetched: 0 }
+    }
+
+    /// Fetches as much as one block of LANES × LANES elements.
+    #[inline(always)]
+    pub fn fetch<V: Vector>(&mut self) {
+        for _ in 0..V::LANES * V::LANES / CACHE_LINE {
+            V::prefetch_outer(self.line.wrapping_add(self.fetched));
+            self.fetched += CACHE_LINE;
+            if self.fetched >= self.depth {
+                (self.line, self.fetched) = (self.line.wrapping_add(self.stride), 0);
             }
         }
     }
