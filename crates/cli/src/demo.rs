@@ -32,7 +32,7 @@ pub fn run() -> Result<End, Error> {
     let out = free_folder();
     let mut settings = settings(&out);
     settings.training.steps = affordable_steps(&settings);
-    let outcome = pretrain::start(&settings)?;
+    let outcome = pretrain::start(&settings, None)?;
     if outcome.end != End::Interrupted {
         tell_next(&out);
     }

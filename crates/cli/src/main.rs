@@ -19,6 +19,7 @@ mod next_sentence;
 mod npy;
 mod output;
 mod pretrain;
+mod profile;
 mod random_steps;
 mod sample;
 mod text_to_text;

@@ -5,6 +5,7 @@ use tercet_kernels::{Accum, Out, elementwise};
 
 use crate::buffer::{Buffer, Pool};
 use crate::params::{GradBuffer, Params};
+use crate::profile::{Part, Work};
 use crate::tape::{Node, Tape};
 use crate::tensor::{Source, Tensor};
 use crate::value::Value;
@@ -22,6 +23,12 @@ pub trait Op: Send + 'static {
     /// Called once; the operation and all that it kept are dropped right after, so that their buffers serve the rest
     /// of the backward pass.
     fn backward(&self, dy: &Value, wrt: &mut Wrt<'_>);
+
+    /// What one half of this operation has to do, for a profile; `moved` are the bytes of its inputs and its output, and
+    /// of their gradients in the backward half.
+    fn work(&self, _part: Part, moved: u64) -> Work {
+        Work { flops: 0, bytes: moved }
+    }
 }
 
 /// The gradients *with respect to* the inputs of one operation, in the order given to [`Tape::record`].
@@ -143,7 +150,7 @@ impl Wrt<'_> {
     /// pass. Returns the gradients of the variables of `tape`.
     pub fn replay(&mut self, tape: &Tape, output: &Tensor, dy: &Value) -> Vec<Option<Value>> {
         let Source::Node(last) = *output.source() else { return Vec::new() };
-        run(tape.take_nodes(), last, dy.to_shared(), self.stores, self.pool)
+        run(tape, tape.take_nodes(), last, dy.to_shared(), self.stores)
     }
 
     fn slot(&mut self, i: usize, taken: &[Slot]) -> Slot {
@@ -224,13 +231,13 @@ fn destinations<'s>(slots: &'s mut [Slot], mut flat: &'s mut [f32]) -> Vec<Optio
     outs
 }
 
-/// Walks `nodes` backwards from node `last`, whose gradient is `dy`; returns the gradients of the variables by node.
+/// Walks the `nodes` of `tape` backwards from node `last`, whose gradient is `dy`; returns the gradients of the variables by node.
 pub(crate) fn run(
+    tape: &Tape,
     mut nodes: Vec<Node>,
     last: usize,
     dy: Arc<Buffer>,
     stores: &mut Stores,
-    pool: &Pool,
 ) -> Vec<Option<Value>> {
     let mut grads: Vec<NodeGrad> =
         nodes.iter().map(|n| NodeGrad { len: n.shape.iter().product(), grad: None }).collect();
@@ -242,9 +249,25 @@ pub(crate) fn run(
         match nodes[at].op.take() {
             None => variables[at] = Some(dy),
             Some(op) => {
-                op.backward(&dy, &mut Wrt { inputs: &nodes[at].inputs, nodes: &mut grads, stores, pool })
+                let inputs = &nodes[at].inputs;
+                op.backward(&dy, &mut Wrt { inputs, nodes: &mut grads, stores, pool: tape.pool() });
+                if let Some(profiler) = tape.profiler() {
+                    let lens = inputs.iter().map(|input| wanted_len(input, &grads));
+                    let floats = dy.len() + 2 * lens.sum::<usize>();
+                    let work = op.work(Part::Backward, (floats * size_of::<f32>()) as u64);
+                    profiler.ended(op.name(), Part::Backward, work);
+                }
             }
         }
     }
     variables
+}
+
+/// The size of an input that needs a gradient; 0 for one that needs none.
+fn wanted_len(input: &Source, nodes: &[NodeGrad]) -> usize {
+    match input {
+        Source::Constant => 0,
+        Source::Node(node) => nodes[*node].len,
+        Source::Param { params, index } => params.range(*index).len(),
+    }
 }

@@ -5,6 +5,7 @@ use tercet_kernels::gemm::Precision;
 
 use crate::buffer::{Buffer, Pool};
 use crate::op::{self, Op, Stores};
+use crate::profile::{Part, Profiler};
 use crate::rng::Rng;
 use crate::tensor::{Source, Tensor};
 use crate::value::Value;
@@ -20,6 +21,7 @@ pub struct Tape(Arc<Inner>);
 struct Inner {
     mode: Mode,
     precision: Precision,
+    profiler: Option<Profiler>,
     pool: Pool,
     seed: u64,
     /// How many dropout masks this pass has drawn: the position in its stream.
@@ -77,25 +79,36 @@ impl Tape {
         Self(Arc::new(Inner {
             mode,
             precision: Precision::F32,
+            profiler: None,
             pool: pool.clone(),
             seed,
             drawn: AtomicU64::new(0),
-            nodes: Mutex::new(Vec::new()),
+            nodes: Mutex::default(),
         }))
     }
 
     /// The same tape with its matrix products in `precision`. Call it before the first operation.
     pub fn precision(self, precision: Precision) -> Self {
-        let inner = &*self.0;
-        let (mode, pool, seed) = (inner.mode, inner.pool.clone(), inner.seed);
-        Self(Arc::new(Inner {
-            mode,
-            precision,
-            pool,
-            seed,
+        Self(Arc::new(Inner { precision, ..self.fresh() }))
+    }
+
+    /// The same tape, which tells `profiler` of its operations. Call it before the first one.
+    pub fn profiled(self, profiler: &Profiler) -> Self {
+        Self(Arc::new(Inner { profiler: Some(profiler.clone()), ..self.fresh() }))
+    }
+
+    /// What this tape is, before any operation.
+    fn fresh(&self) -> Inner {
+        let Inner { mode, precision, profiler, pool, seed, .. } = &*self.0;
+        Inner {
+            mode: *mode,
+            precision: *precision,
+            profiler: profiler.clone(),
+            pool: pool.clone(),
+            seed: *seed,
             drawn: AtomicU64::new(0),
-            nodes: Mutex::new(Vec::new()),
-        }))
+            nodes: Mutex::default(),
+        }
     }
 
     /// Whether operations on this tape are recorded.
@@ -106,6 +119,11 @@ impl Tape {
     /// The pool that the buffers of this pass come from.
     pub fn pool(&self) -> &Pool {
         &self.0.pool
+    }
+
+    /// Who is told of the operations of this pass.
+    pub fn profiler(&self) -> Option<&Profiler> {
+        self.0.profiler.as_ref()
     }
 
     /// How matrix products of this pass treat their operands.
@@ -153,6 +171,7 @@ impl Tape {
             let foreign = matches!(input.source(), Source::Node(_)) && !Arc::ptr_eq(&input.tape().0, &self.0);
             assert!(!foreign, "{}: an input was made on another tape", op.name());
         }
+        self.ended(inputs, &value, &op);
         if !self.records() || inputs.iter().all(|t| matches!(t.source(), Source::Constant)) {
             return Tensor::new(value, self.clone(), Source::Constant);
         }
@@ -161,7 +180,17 @@ impl Tape {
 
     /// Makes `value = op(inputs)` for an operation that reaches parameters which are not among its inputs.
     pub(crate) fn record_always(&self, inputs: &[&Tensor], value: Value, op: impl Op) -> Tensor {
+        self.ended(inputs, &value, &op);
         self.push(value, inputs.iter().map(|t| t.source().clone()).collect(), Some(Box::new(op)))
+    }
+
+    /// Tells the profiler that the forward half of `op` is done.
+    fn ended(&self, inputs: &[&Tensor], value: &Value, op: &impl Op) {
+        if let Some(profiler) = self.profiler() {
+            let floats = value.len() + inputs.iter().map(|input| input.len()).sum::<usize>();
+            let work = op.work(Part::Forward, (floats * size_of::<f32>()) as u64);
+            profiler.ended(op.name(), Part::Forward, work);
+        }
     }
 
     fn push(&self, value: Value, inputs: Vec<Source>, op: Option<Box<dyn Op>>) -> Tensor {
@@ -187,7 +216,7 @@ impl Tape {
         let nodes = self.take_nodes();
         assert!(last < nodes.len(), "backward has used up this record already");
         let mut stores = Stores::default();
-        let variables = op::run(nodes, last, Arc::new(vec![1.0].into()), &mut stores, self.pool());
+        let variables = op::run(self, nodes, last, Arc::new(vec![1.0].into()), &mut stores);
         stores.give_back();
         Gradients(variables)
     }
@@ -218,16 +247,7 @@ impl Tape {
     }
 
     fn sibling(&self, mode: Mode, drawn: u64) -> Self {
-        let inner = &*self.0;
-        let (pool, seed, precision) = (inner.pool.clone(), inner.seed, inner.precision);
-        Self(Arc::new(Inner {
-            mode,
-            precision,
-            pool,
-            seed,
-            drawn: AtomicU64::new(drawn),
-            nodes: Mutex::default(),
-        }))
+        Self(Arc::new(Inner { mode, drawn: AtomicU64::new(drawn), ..self.fresh() }))
     }
 }
 

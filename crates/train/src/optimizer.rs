@@ -133,6 +133,12 @@ impl Optimizer {
         self.steps
     }
 
+    /// Bytes that a step reads and writes at least: gradients, and parameters and moments both ways.
+    pub fn step_bytes(&self) -> u64 {
+        let trained: usize = self.entries.iter().map(|entry| entry.range.len()).sum();
+        (size_of::<f32>() * (3 + 2 * self.moments.len()) * trained) as u64
+    }
+
     /// The rule and its constants.
     pub fn rule(&self) -> &Rule {
         &self.rule

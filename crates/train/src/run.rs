@@ -1,12 +1,13 @@
 //! A run under way.
 
 use std::{
+    ops::Range,
     path::PathBuf,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use tercet_tensor::{Tape, Tensor};
+use tercet_tensor::{Part, Profiler, Tape, Tensor, Work};
 
 use crate::{
     batches::{Batches, MicroBatch},
@@ -27,6 +28,8 @@ pub(crate) struct Run<'a> {
     folder: Option<&'a RunFolder>,
     log: Option<RunLog<'a>>,
     pace: Pace,
+    /// Steps of this process, from 0, of which the profiler is told.
+    pub profiled: Option<(Profiler, Range<u64>)>,
     /// The step of the newest checkpoint, which need not be written again.
     saved: Option<u64>,
 }
@@ -68,7 +71,7 @@ impl<'a> Run<'a> {
             in_steps: Duration::ZERO,
         };
         let saved = (state.step > 0).then_some(state.step);
-        Self { state, stepper, hooks, folder, log, pace, saved }
+        Self { state, stepper, hooks, folder, log, pace, profiled: None, saved }
     }
 
     pub(crate) fn drive<S: Batches>(
@@ -116,10 +119,16 @@ impl<'a> Run<'a> {
     ) -> Result<(), Error> {
         let begun = Instant::now();
         let step = self.state.step + 1;
+        let done = self.state.step - self.pace.first_step;
+        let profiled = self.profiled.as_ref().filter(|(_, steps)| steps.contains(&done));
+        let profiler = profiled.map(|(profiler, _)| profiler.clone());
+        profiler.iter().for_each(Profiler::begin);
         let drawn: Vec<S::Batch> = (0..self.state.config.accumulate)
             .map(|_| batches.next())
             .collect::<Result<_, _>>()
             .map_err(|source| Error::Task { step, doing: "reading the data", source })?;
+        profiler.iter().for_each(|profiler| profiler.ended("data", Part::Step, Work::default()));
+        self.stepper.profiler = profiler;
         let stepped = self.stepper.step(&self.state.config, step, &drawn, loss)?;
         let tokens: u64 = drawn.iter().map(|batch| batch.tokens() as u64).sum();
         self.state.step = step;

@@ -1,6 +1,6 @@
 //! One optimiser step: forward and backward of each micro-batch, then clipping and the update.
 
-use tercet_tensor::{Params, Pool, Precision, Rng, Tape, Tensor, elementwise};
+use tercet_tensor::{Params, Part, Pool, Precision, Profiler, Rng, Tape, Tensor, Work, elementwise};
 
 use crate::{
     batches::MicroBatch,
@@ -15,6 +15,7 @@ pub(crate) struct Stepper {
     pub optimizer: Optimizer,
     pub pool: Pool,
     pub precision: Precision,
+    pub profiler: Option<Profiler>,
 }
 
 /// What a step did.
@@ -37,7 +38,10 @@ impl Stepper {
         let mut total = 0.0;
         for (micro, batch) in batches.iter().enumerate() {
             let seed = dropout_seed(config.seed, step, micro as u64);
-            let tape = Tape::train_in(&self.pool, seed).precision(self.precision);
+            let mut tape = Tape::train_in(&self.pool, seed).precision(self.precision);
+            if let Some(profiler) = &self.profiler {
+                tape = tape.profiled(profiler);
+            }
             let loss = loss_of(&tape, batch, &weights).map_err(|source| Error::Task {
                 step,
                 doing: "computing the loss",
@@ -51,13 +55,20 @@ impl Stepper {
             return Err(Error::NoGradient { step, names });
         }
         let (optimizer, params) = (&mut self.optimizer, &self.params);
+        let ended = |name, bytes| {
+            if let Some(profiler) = &self.profiler {
+                profiler.ended(name, Part::Step, Work { flops: 0, bytes });
+            }
+        };
         params.update(|values, grads| {
             let grad_norm = optimizer.norm_of(grads);
+            ended("grad_norm", size_of_val(grads) as u64);
             if !(total.is_finite() && grad_norm.is_finite()) {
                 return Ok(Stepped::Skipped { what: culprit(params, grads, total) });
             }
             let clip_factor = config.clip.map_or(1.0, |max| clip_factor(grad_norm, max));
             optimizer.step_slices(values, grads, config.rate(step), clip_factor);
+            ended("optimizer", optimizer.step_bytes());
             Ok(Stepped::Taken { loss: total, grad_norm, clip_factor })
         })
     }

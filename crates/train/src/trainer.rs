@@ -1,11 +1,12 @@
 //! The training loop, which knows no model: it meets one in a closure that turns a micro-batch into a loss.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
 
-use tercet_tensor::{Params, Pool, Precision, Tape, Tensor};
+use tercet_tensor::{Params, Pool, Precision, Profiler, Tape, Tensor};
 
 use crate::{
     batches::Batches,
@@ -34,6 +35,7 @@ pub struct Trainer<'a> {
     pub(crate) config: TrainConfig,
     pub(crate) hooks: Hooks<'a>,
     precision: Precision,
+    profiled: Option<(Profiler, Range<u64>)>,
     folder: Option<RunFolder>,
     from: From,
     title: String,
@@ -70,6 +72,7 @@ impl<'a> Trainer<'a> {
                 stop: Arc::default(),
             },
             precision: Precision::F32,
+            profiled: None,
             folder: None,
             from: From::Beginning,
             title: String::new(),
@@ -131,6 +134,12 @@ impl<'a> Trainer<'a> {
         self
     }
 
+    /// Profiles some steps of this process, counted from 0: the first fill the pool of buffers and wake the cores.
+    pub fn profile(mut self, profiler: &Profiler, steps: Range<u64>) -> Self {
+        self.profiled = Some((profiler.clone(), steps));
+        self
+    }
+
     /// The words above the loss curve.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
@@ -157,8 +166,13 @@ impl<'a> Trainer<'a> {
     ) -> Result<Outcome, Error> {
         self.config.validate()?;
         let optimizer = Optimizer::new(self.config.optimizer, self.config.decays.clone(), &self.params);
-        let mut stepper =
-            Stepper { params: self.params.clone(), optimizer, pool: Pool::new(), precision: self.precision };
+        let mut stepper = Stepper {
+            params: self.params.clone(),
+            optimizer,
+            pool: Pool::new(),
+            precision: self.precision,
+            profiler: None,
+        };
         let state = self.starting_state(&mut stepper, batches)?;
         let folder = self.folder.take();
         let log = match &folder {
@@ -166,6 +180,7 @@ impl<'a> Trainer<'a> {
             None => None,
         };
         let mut run = Run::new(state, stepper, self.hooks, folder.as_ref(), log);
+        run.profiled = self.profiled;
         run.drive(batches, loss)
     }
 

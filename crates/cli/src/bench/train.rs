@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use serde::Serialize;
 use tercet_tensor::Precision;
 
@@ -5,6 +7,7 @@ use super::rounded;
 use crate::arch;
 use crate::args::{Arch, PrecisionArg};
 use crate::error::Error;
+use crate::profile::Profile;
 use crate::random_steps::median;
 use crate::{machine, output};
 
@@ -46,6 +49,9 @@ pub struct Args {
     /// Dropout of embeddings, attention and residual branches
     #[arg(long, default_value_t = 0.1)]
     dropout: f32,
+    /// Show where the time of the timed steps goes, and write their events to FILE as a Chrome trace
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
 }
 
 /// The printed line.
@@ -87,7 +93,11 @@ pub fn run(args: &Args) -> Result<(), Error> {
     let mut losses = Vec::with_capacity(WARM_UP + args.steps);
     let mut seconds = Vec::with_capacity(args.steps);
     let mut peak = 0.0f64;
+    let profile = args.profile.as_deref().map(Profile::new).transpose()?;
     for step in 0..WARM_UP + args.steps {
+        if step == WARM_UP {
+            training.profiler = profile.as_ref().map(|profile| profile.profiler.clone());
+        }
         let (loss, time) = training.step();
         losses.push(loss);
         if step >= WARM_UP {
@@ -120,5 +130,8 @@ pub fn run(args: &Args) -> Result<(), Error> {
         loss0: losses[0],
         loss_end: losses[losses.len() - 1],
     };
+    if let Some(profile) = &profile {
+        eprintln!("{}", profile.report(peak)?);
+    }
     output::say(&serde_json::to_string(&line).expect("figures are plain data"))
 }

@@ -24,6 +24,7 @@ pub use t5::T5;
 
 use crate::error::Error;
 use crate::machine;
+use crate::profile::Profile;
 use run::Begin;
 
 /// Which architecture to pretrain.
@@ -50,6 +51,10 @@ pub struct Args<R: Recipe> {
     /// Go on with the run in this folder [without a folder: that of --out]
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
+    /// Show where the time of ten steps goes, after two that wake the cores, and write their events to FILE as a Chrome
+    /// trace
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings<R>,
 }
@@ -82,13 +87,14 @@ pub fn run(command: Pretrain, flags: &ArgMatches) -> Result<End, Error> {
 }
 
 fn start_or_resume<R: Recipe>(args: Args<R>, flags: &ArgMatches) -> Result<Outcome, Error> {
-    let Args { run, resume, mut settings } = args;
+    let Args { run, resume, profile, mut settings } = args;
+    let profile = profile.as_deref().map(Profile::new).transpose()?;
     if let Some(path) = &run {
         settings = settings.overlaid(flags, path)?;
     }
     let Some(folder) = resume else {
         machine::start_threads(settings.training.threads)?;
-        return start(&settings);
+        return start(&settings, profile);
     };
     let begin = resumed(folder.unwrap_or_else(|| settings.out()))?;
     let path = begin.folder().path().to_owned();
@@ -100,14 +106,14 @@ fn start_or_resume<R: Recipe>(args: Args<R>, flags: &ArgMatches) -> Result<Outco
     machine::start_threads(settings.training.threads)?;
     let tokenizer = path.join(TOKENIZER);
     let tokenizer = tokenizer.is_dir().then(|| Tokenizer::open(tokenizer)).transpose()?;
-    run::train(&R::prepare(&settings, tokenizer)?, &settings, begin)
+    run::train(&R::prepare(&settings, tokenizer)?, &settings, begin, profile)
 }
 
 /// Begins a run in a folder that holds none.
 ///
 /// # Errors
 /// When a setting, the text or the disk does not allow it; a folder made for it is taken away if nothing is in it yet.
-pub fn start<R: Recipe>(settings: &Settings<R>) -> Result<Outcome, Error> {
+pub fn start<R: Recipe>(settings: &Settings<R>, profile: Option<Profile>) -> Result<Outcome, Error> {
     settings.validate()?;
     let out = settings.out();
     let was_there = out.exists();
@@ -118,7 +124,7 @@ pub fn start<R: Recipe>(settings: &Settings<R>) -> Result<Outcome, Error> {
             let _ = fs::remove_file(out.join(".lock")).and_then(|()| fs::remove_dir(&out));
         }
     })?;
-    run::train(&task, settings, Begin::New(folder))
+    run::train(&task, settings, Begin::New(folder), profile)
 }
 
 /// A run's folder, or one of its checkpoints, to go on from.

@@ -154,7 +154,8 @@ impl Progress {
         output::line(indented(text, 10, 100).trim_end());
     }
 
-    fn lasting(&mut self, line: &str) {
+    /// Prints a line that stays.
+    pub fn lasting(&mut self, line: &str) {
         self.live.clear();
         output::line(line);
     }

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +13,11 @@ use super::settings::Settings;
 use super::{RUN_FILE, TOKENIZER};
 use crate::error::Error;
 use crate::output::{self, count, span};
+use crate::profile::Profile;
 use crate::{args, machine};
+
+/// The steps of a process that are profiled: after some that fill the pool of buffers and wake the cores.
+const PROFILED: Range<u64> = 2..12;
 
 /// Where a run begins.
 pub enum Begin {
@@ -41,7 +46,12 @@ impl Begin {
 ///
 /// # Errors
 /// When something cannot be read or written, or the steps stay without a finite gradient.
-pub fn train<R: Recipe>(task: &R::Task, settings: &Settings<R>, begin: Begin) -> Result<Outcome, Error> {
+pub fn train<R: Recipe>(
+    task: &R::Task,
+    settings: &Settings<R>,
+    begin: Begin,
+    mut profile: Option<Profile>,
+) -> Result<Outcome, Error> {
     let out = settings.out();
     let (run_file, saved) = (out.join(RUN_FILE), settings.resolved());
     if let Begin::New(_) = begin {
@@ -51,9 +61,12 @@ pub fn train<R: Recipe>(task: &R::Task, settings: &Settings<R>, begin: Begin) ->
     let mut batches = task.batches()?;
     tell_start(task, settings, &out);
     let speed = speed(task, settings);
+    let peak = speed.peak;
     let mut progress = Progress::new(R::Task::COLUMNS, task.floor(), speed, settings.eval_every());
     progress.head();
+    let mut steps_here = 0;
 
+    let profiler = profile.as_ref().map(|profile| profile.profiler.clone());
     let mut trainer = Trainer::new(task.params(), settings.train_config())
         .precision(settings.training.precision.into())
         .title(format!("{} {} on {}", R::NAME, settings.model.size, task.text_name()))
@@ -70,7 +83,16 @@ pub fn train<R: Recipe>(task: &R::Task, settings: &Settings<R>, begin: Begin) ->
                 let _ = saved.save(&run_file);
             }
             progress.observe(event);
+            steps_here += u64::from(matches!(event, Event::Step(_)));
+            let profiled = steps_here == PROFILED.end || matches!(event, Event::Ended(_));
+            if profiled && let Some(profile) = profile.take() {
+                let report = profile.report(peak / 1e9);
+                progress.lasting(&report.unwrap_or_else(|error| format!("no profile: {error}")));
+            }
         });
+    if let Some(profiler) = &profiler {
+        trainer = trainer.profile(profiler, PROFILED);
+    }
     if task.shows_samples() {
         trainer = trainer.sample(|| Ok(task.sample()?));
     }

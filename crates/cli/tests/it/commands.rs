@@ -142,6 +142,19 @@ fn measurements_are_lines_of_json() {
     }
     let uniform = 50257f64.ln();
     assert!((line["loss0"].as_f64().unwrap() - uniform).abs() < 0.3, "{line}");
+    let out =
+        place.run("bench train --size tiny --batch 1 --seq 16 --steps 2 --threads 1 --profile trace.json");
+    let table = String::from_utf8(out.stderr).unwrap();
+    for row in [
+        "linear               forward         16 ",
+        "vocab_loss           backward         2 ",
+        "optimizer            step              2 ",
+    ] {
+        assert!(table.contains(row), "{row:?} in {table}");
+    }
+    let trace: Value =
+        serde_json::from_str(&std::fs::read_to_string(place.path("trace.json")).unwrap()).unwrap();
+    assert!(trace["traceEvents"].as_array().is_some_and(|events| events.len() > 50), "{table}");
     let peak: Value = serde_json::from_str(&place.succeed("bench peak --threads 1")).unwrap();
     assert!(
         peak["fma_gflops_f32"].as_f64().unwrap() > 1.0 && peak["memory_gb_s"].as_f64().unwrap() > 0.1,

@@ -121,3 +121,33 @@ fn training_goes_on_from_a_folder_of_weights() {
         both.map(|output| text(&output.stdout).lines().take(6).collect::<Vec<_>>().join("\n"));
     assert_eq!(first, second);
 }
+
+#[test]
+fn a_profiled_run_shows_where_its_time_goes_and_learns_the_same() {
+    let place = Place::new();
+    place.train("plain", "");
+    // Six steps, of which the first two are not profiled; then fourteen, of which ten are.
+    for (steps, profiled) in [(6, 4), (14, 10)] {
+        let out = place.train("run", &format!("--steps {steps} --profile trace.json"));
+        let calls = |name: &str, part: &str| {
+            let row = out.lines().find(|line| line.starts_with(name) && line.contains(part));
+            let row = row.unwrap_or_else(|| panic!("no {name} {part} in\n{out}"));
+            row.split_whitespace().nth(2).unwrap().parse::<usize>().unwrap()
+        };
+        for (name, part) in
+            [("data", "step"), ("vocab_loss", "forward"), ("attention", "backward"), ("optimizer", "step")]
+        {
+            assert_eq!(calls(name, part), profiled, "{name} {part}");
+        }
+        assert!(fs::read_to_string(place.path("trace.json")).unwrap().starts_with("{\"traceEvents\":[{"));
+        if steps == 6 {
+            assert_eq!(weights(&place.path("run"), 6), weights(&place.path("plain"), 6));
+        }
+        fs::remove_dir_all(place.path("run")).unwrap();
+    }
+    place.fail(
+        "pretrain gpt2 --text book.txt --out none --profile missing/trace.json",
+        &["missing/trace.json", "No such file"],
+    );
+    assert!(!place.path("none").exists());
+}

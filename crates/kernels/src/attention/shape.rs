@@ -29,6 +29,12 @@ pub enum Mask {
 }
 
 impl Mask {
+    /// Pairs of a query and a key that it sees.
+    pub fn pairs(self, span: &Span) -> usize {
+        let (tq, tk) = (span.q.len(), span.kv.len());
+        (0..tq).map(|i| self.visible(i, tq, tk)).sum()
+    }
+
     /// The position among the keys at which query `i` stands.
     pub(super) fn position(self, i: usize, tq: usize, tk: usize) -> isize {
         match self {

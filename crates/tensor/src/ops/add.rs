@@ -3,6 +3,7 @@ use std::ops;
 use tercet_kernels::{Out, elementwise};
 
 use crate::op::{Op, Wrt};
+use crate::profile::{Part, Work};
 use crate::tensor::Tensor;
 use crate::value::Value;
 
@@ -22,6 +23,11 @@ struct Add;
 impl Op for Add {
     fn name(&self) -> &'static str {
         "add"
+    }
+
+    fn work(&self, part: Part, moved: u64) -> Work {
+        // Backwards the gradient is handed on as it is.
+        Work { flops: 0, bytes: if part == Part::Backward { 0 } else { moved } }
     }
 
     fn backward(&self, dy: &Value, wrt: &mut Wrt<'_>) {

@@ -7,6 +7,7 @@ use tercet_kernels::{Accum, Out, elementwise};
 
 use crate::buffer::{Buffer, Pool};
 use crate::op::{Op, Wrt};
+use crate::profile::{Part, Work};
 use crate::tensor::Tensor;
 use crate::value::Value;
 
@@ -134,6 +135,13 @@ impl Attention {
 impl Op for Attention {
     fn name(&self) -> &'static str {
         "attention"
+    }
+
+    fn work(&self, part: Part, bytes: u64) -> Work {
+        let pairs: usize = self.saved.spans.iter().map(|span| self.saved.spec.mask.pairs(span)).sum();
+        // Scores and sums of values; backwards the gradients of values, weights, queries and keys.
+        let products = if part == Part::Backward { 4 } else { 2 };
+        Work { flops: (products * 2 * pairs * self.saved.width) as u64, bytes }
     }
 
     fn backward(&self, dy: &Value, wrt: &mut Wrt<'_>) {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tercet_kernels::{Out, embedding};
 
 use crate::op::{Op, Wrt};
+use crate::profile::{Part, Work};
 use crate::tensor::Tensor;
 use crate::value::Value;
 
@@ -31,6 +32,11 @@ struct Gather {
 impl Op for Gather {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn work(&self, _part: Part, _moved: u64) -> Work {
+        // The rows alone, here and there; not the whole table.
+        Work { flops: 0, bytes: (2 * self.ids.len() * self.width * size_of::<f32>()) as u64 }
     }
 
     fn backward(&self, dy: &Value, wrt: &mut Wrt<'_>) {

@@ -1,6 +1,7 @@
 use tercet_kernels::gemm::{self, Matrix, Precision, gemm};
 
 use crate::op::{Op, Wrt};
+use crate::profile::{Part, Work};
 use crate::tensor::Tensor;
 use crate::value::Value;
 
@@ -57,6 +58,11 @@ struct Linear {
 impl Op for Linear {
     fn name(&self) -> &'static str {
         "linear"
+    }
+
+    fn work(&self, part: Part, bytes: u64) -> Work {
+        let product = 2 * (self.x.rows() * self.weight.len()) as u64;
+        Work { flops: if part == Part::Backward { 2 * product } else { product }, bytes }
     }
 
     fn backward(&self, dy: &Value, wrt: &mut Wrt<'_>) {

@@ -4,6 +4,7 @@ use tercet_kernels::{Accum, Out, elementwise, embedding, loss};
 
 use crate::buffer::{Buffer, Pool};
 use crate::op::{Op, Wrt};
+use crate::profile::{Part, Work};
 use crate::tensor::Tensor;
 use crate::value::Value;
 
@@ -81,7 +82,14 @@ pub fn vocab_loss(
     let mut dhidden = tape.pool().take(targets.len() * width);
     let (early, last) = chunks.losses_and_gradients(&h, targets, &mut nll, &mut dhidden);
     let total = Value::new(&[], vec![weighted(&nll, targets)]);
-    let op = VocabLossOp { rows: (!in_order).then_some(rows), width, dhidden, early, last };
+    let op = VocabLossOp {
+        rows: (!in_order).then_some(rows),
+        width,
+        vocabulary: table.rows(),
+        dhidden,
+        early,
+        last,
+    };
     let mut inputs = vec![hidden, table];
     inputs.extend(bias);
     VocabLoss { total: tape.record(&inputs, total, op), nll }
@@ -276,6 +284,7 @@ struct VocabLossOp {
     /// The rows that have a target; `None` when it is all of them in order.
     rows: Option<Vec<u32>>,
     width: usize,
+    vocabulary: usize,
     /// One row for each target.
     dhidden: Buffer,
     early: Option<TokenGrads>,
@@ -285,6 +294,16 @@ struct VocabLossOp {
 impl Op for VocabLossOp {
     fn name(&self) -> &'static str {
         "vocab_loss"
+    }
+
+    fn work(&self, part: Part, bytes: u64) -> Work {
+        // The logits and the gradient of the states come forward, that of the table backward where the last chunk is all.
+        let product = 2 * (self.dhidden.len() * self.vocabulary) as u64;
+        let last = self
+            .last
+            .as_ref()
+            .map_or(0, |last| 2 * (last.targets.len() * self.width * self.vocabulary) as u64);
+        Work { flops: if part == Part::Backward { last } else { 3 * product - last }, bytes }
     }
 
     fn backward(&self, dy: &Value, wrt: &mut Wrt<'_>) {

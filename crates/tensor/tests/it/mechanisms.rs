@@ -2,8 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 
+use std::time::{Duration, Instant};
 use tercet_tensor::ops::{self, Layout, LossTerms, Target};
-use tercet_tensor::{Activation, Init, Params, Pool, Tape, Tensor};
+
+use tercet_tensor::{Activation, Init, Params, Part, Pool, Profiler, Tape, Tensor};
 
 const WIDTH: usize = 96;
 const VOCAB: usize = 331;
@@ -77,6 +79,41 @@ fn a_recomputed_block_gives_the_same_bits() {
     assert_eq!(kept, model.pass(&Tape::train(9), true));
     assert_eq!(model.params.untouched(), Vec::<String>::new());
     assert_eq!(expected, model.gradients());
+}
+
+#[test]
+fn a_profile_tells_of_each_half_of_each_operation_and_changes_no_bit() {
+    let model = Model::new();
+    let plain = model.pass(&Tape::train(9), false);
+    for recompute in [false, true] {
+        model.params.zero_grad();
+        let begun = Instant::now();
+        let profiler = Profiler::new();
+        assert_eq!(plain, model.pass(&Tape::train(9).profiled(&profiler), recompute));
+        let (rows, events, most) = (profiler.rows(), profiler.events(), begun.elapsed());
+        let row = |name: &str, part| rows.iter().find(|row| row.name == name && row.part == part).unwrap();
+        let (forward, backward) = (row("linear", Part::Forward), row("linear", Part::Backward));
+        let product = 2 * 2 * (400 * WIDTH * WIDTH) as u64;
+        // A recomputed block runs forward once more.
+        let again = if recompute { 2 } else { 1 };
+        assert_eq!((forward.calls, forward.work.flops), (2 * again, again as u64 * product));
+        assert_eq!((backward.calls, backward.work.flops), (2, 2 * product));
+        // So small a vocabulary has all three products at once.
+        let logits = 2 * (400 * WIDTH * VOCAB) as u64;
+        assert_eq!(row("vocab_loss", Part::Forward).work.flops, 3 * logits);
+        assert_eq!(row("vocab_loss", Part::Backward).work.flops, 0);
+        assert_eq!(row("embedding", Part::Forward).work.bytes, 2 * 4 * (400 * WIDTH) as u64);
+        assert_eq!(rows.iter().any(|row| row.name == "checkpoint"), recompute);
+        // No gaps, and nothing counted twice.
+        assert!(events.windows(2).all(|pair| pair[0].begin + pair[0].duration == pair[1].begin));
+        assert!(events.iter().map(|event| event.duration).sum::<Duration>() <= most);
+        assert_eq!(rows.iter().map(|row| row.calls).sum::<usize>(), events.len());
+        let mut trace = Vec::new();
+        profiler.write_trace(&mut trace).unwrap();
+        let trace: serde_json::Value = serde_json::from_slice(&trace).unwrap();
+        assert_eq!(trace["traceEvents"].as_array().map(Vec::len), Some(events.len()));
+        assert_eq!(trace["traceEvents"][0]["name"], "embedding");
+    }
 }
 
 #[test]
