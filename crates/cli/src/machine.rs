@@ -8,12 +8,17 @@ use crate::error::Error;
 
 /// Starts the threads that all later work runs on; 0 asks for one a core. Gives their number.
 ///
+/// The calling thread is one of them: it takes its share of each operation at once, where it would otherwise sleep until
+/// others have been woken and are done, thousands of times a second. So no other thread may wait for work in parallel
+/// while this one waits for it; those that prepare data do theirs alone.
+///
 /// # Errors
 /// When the system cannot start them.
 pub fn start_threads(threads: usize) -> Result<usize, Error> {
     let threads = if threads == 0 { available_parallelism().map_or(1, usize::from) } else { threads };
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        .use_current_thread()
         .build_global()
         .map_err(|source| Error::Threads { threads, source })?;
     Ok(threads)
