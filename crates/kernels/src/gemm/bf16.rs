@@ -1,5 +1,7 @@
 //! Rounding to bf16.
 
+use crate::per_isa;
+
 /// The bits of the nearest bf16, ties to even, in the upper half; a NaN stays one.
 #[inline(always)]
 pub(super) fn rounded_bits(x: f32) -> u32 {
@@ -10,6 +12,14 @@ pub(super) fn rounded_bits(x: f32) -> u32 {
 }
 
 /// The nearest f32 that bf16 can hold, ties to even.
+#[inline(always)]
 pub(super) fn round(x: f32) -> f32 {
     f32::from_bits(rounded_bits(x))
+}
+
+per_isa! {
+    /// Rounds every element to bf16 and keeps it as f32.
+    pub(super) fn round_all<T>(data: &mut [f32]) {
+        data.iter_mut().for_each(|x| *x = round(*x));
+    }
 }

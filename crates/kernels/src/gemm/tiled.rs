@@ -3,7 +3,6 @@
 //! A task packs its group of columns of `b` once for a block of K, into a part of the second-level cache, and takes the tiles of its rows
 //! past it. A tile of `a` is multiplied where it lies, or packed just before. Tasks share nothing but the operands.
 
-mod finish;
 mod grid;
 mod machine;
 mod operands;
@@ -18,7 +17,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use self::grid::Grid;
-use self::machine::{Finish, Machine};
+use self::machine::{Format, Machine};
 use self::operands::{Left, Operands, Right, Rows};
 use self::scratch::Scratch;
 use self::tile::{Ahead, Layout, Start, Store, Tile};
@@ -47,8 +46,8 @@ fn product_on(
     c: Out,
     bias: Option<&[f32]>,
 ) {
-    let grid = grid(machine, (a.rows, a.cols, b.cols), threads);
-    if a.rows <= strip::MAX_ROWS && machine.finish == Finish::Exact {
+    let grid = Grid::new((a.rows, a.cols, b.cols), machine, threads);
+    if a.rows <= strip::MAX_ROWS && machine.format == Format::Exact {
         return strip::product(machine, &grid, a, b, c, bias);
     }
     let layout = if a.col_stride == 1 { Layout::ByRow } else { Layout::ByStep };
@@ -56,21 +55,17 @@ fn product_on(
     Product::new(Operands { isa, machine, layout, a, b: Right::Plain(b) }, grid, c, bias).compute();
 }
 
-fn grid(machine: &Machine, shape: (usize, usize, usize), threads: usize) -> Grid {
-    Grid::new(shape, (machine.tile_rows, machine.panel_columns()), threads)
-}
-
 /// Elements that a `b` of (`rows`, `columns`) has when it is packed as a whole.
 pub(super) fn packed_floats(isa: Isa, precision: Precision, rows: usize, columns: usize) -> usize {
     let machine = Machine::of(isa, precision);
-    let grid = grid(machine, (1, rows, columns), 1);
+    let grid = Grid::new((1, rows, columns), machine, 1);
     grid.depth_blocks() * grid.panels * machine.panel_floats()
 }
 
 /// Packs a whole `b` into `to`, which starts a cache line and has [`packed_floats`].
 pub(super) fn pack(isa: Isa, precision: Precision, b: Matrix, to: &mut [f32]) {
     let machine = Machine::of(isa, precision);
-    operands::pack_all((isa, machine), &grid(machine, (1, b.rows, b.cols), 1), b, to);
+    operands::pack_all((isa, machine), &Grid::new((1, b.rows, b.cols), machine, 1), b, to);
 }
 
 /// `c = a·diag(factors)·b` on this thread, for an `a` whose rows lie side by side and a `b` of `columns` that [`pack`] packed.
@@ -82,7 +77,7 @@ pub(super) fn product_with_packed(
     c: Out,
 ) {
     let machine = Machine::of(isa, precision);
-    let grid = grid(machine, (a.rows, a.cols, columns), 1);
+    let grid = Grid::new((a.rows, a.cols, columns), machine, 1);
     let a = Left { matrix: a, factors: Some(factors) };
     let operands = Operands { isa, machine, layout: Layout::ByStep, a, b: Right::Packed(b) };
     Product::new(operands, grid, c, None).compute();

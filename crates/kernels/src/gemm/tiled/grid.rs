@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::tile::MAX_DEPTH;
+use super::machine::Machine;
 
-/// Floats of `b` that a task packs at a time: 768 KiB, well inside of a second-level cache of 1 or 2 MiB.
+/// Elements of `b` that a task packs at a time: 768 KiB, well inside of a second-level cache of 1 or 2 MiB.
 const GROUP: usize = 3 << 16;
 /// The fewest rows for which a group of `b` is worth packing once more.
 const FEW_ROWS: usize = 256;
@@ -35,17 +35,15 @@ pub(super) struct Grid {
 
 impl Grid {
     /// A grid for a product of shape (rows, depth) · (depth, columns).
-    pub fn new(
-        (rows, depth, columns): (usize, usize, usize),
-        (tile_rows, panel_columns): (usize, usize),
-        threads: usize,
-    ) -> Self {
-        let depth_blocks = depth.div_ceil(MAX_DEPTH).max(1);
+    pub fn new((rows, depth, columns): (usize, usize, usize), machine: &Machine, threads: usize) -> Self {
+        let (tile_rows, panel_columns) = (machine.tile_rows, machine.panel_columns());
+        let depth_blocks = depth.div_ceil(machine.max_depth()).max(1);
         let block_depth = depth.div_ceil(depth_blocks).next_multiple_of(16);
         let panels = columns.div_ceil(panel_columns);
+        let panel = panel_columns * block_depth / machine.depth_of_step();
         // A single tile multiplies each panel right after it was packed, so that there is no group to keep.
-        let group = if rows <= tile_rows { 8 * panel_columns * block_depth } else { GROUP };
-        let mut groups = (panels * panel_columns * block_depth).div_ceil(group.max(1)).max(1);
+        let group = if rows <= tile_rows { 8 * panel } else { GROUP };
+        let mut groups = (panels * panel).div_ceil(group.max(1)).max(1);
         let mut row_blocks = 1;
         if threads > 1 {
             let wanted = TASKS_A_THREAD * threads;

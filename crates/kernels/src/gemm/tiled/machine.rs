@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::pack::{self, PackPanel, PackTiles, Source};
 use super::strip::{self, Columns, Strip};
-use super::tile::{self, Layout, MAX_DEPTH, PANEL_VECTORS, Run, Tile};
+use super::tile::{self, Layout, MAX_STEPS, PANEL_VECTORS, Run, Tile};
 use super::vector::{Vector, Ymm, Zmm};
 use crate::cpu::{self, Isa};
 use crate::gemm::Precision;
@@ -15,22 +15,23 @@ pub(super) struct Machine {
     pub lanes: usize,
     /// Rows of the tallest tile, whose sums, with a row of `b` and a factor, fill the registers.
     pub tile_rows: usize,
-    /// What happens to operands after packing.
-    pub finish: Finish,
+    /// The number format of operands.
+    pub format: Format,
     /// By rows of the tile, less one; registers of columns, less one; and layout.
     runs: &'static [[[Run; 2]; PANEL_VECTORS]],
     /// By rows of the strip, less one.
     strips: [strip::Run; strip::MAX_ROWS],
     /// By rows, less one.
     columns: [strip::RunColumns; strip::MAX_ROWS],
+    rows_by_row: PackTiles,
     rows_by_step: PackTiles,
     panel_copied: PackPanel,
     panel_transposed: PackPanel,
 }
 
-/// The number format of packed operands.
+/// The number format in which operands are multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finish {
+pub(super) enum Format {
     /// f32, as they were.
     Exact,
     /// f32, rounded to what bf16 can hold.
@@ -63,20 +64,25 @@ impl Machine {
 
     /// Floats that a packed tile of `a` takes.
     pub fn tile_floats(&self) -> usize {
-        self.lanes * MAX_DEPTH
+        self.lanes * MAX_STEPS
     }
 
     /// Floats that a packed panel of `b` takes.
     pub fn panel_floats(&self) -> usize {
-        self.panel_columns() * MAX_DEPTH
+        self.panel_columns() * MAX_STEPS
     }
 
     /// Positions of K that one step multiplies.
     pub fn depth_of_step(&self) -> usize {
-        match self.finish {
-            Finish::Exact | Finish::Rounded => 1,
-            Finish::Pairs => 2,
+        match self.format {
+            Format::Exact | Format::Rounded => 1,
+            Format::Pairs => 2,
         }
+    }
+
+    /// The most positions of K in one block.
+    pub fn max_depth(&self) -> usize {
+        self.depth_of_step() * MAX_STEPS
     }
 
     /// Computes a tile of `rows` rows.
@@ -118,7 +124,7 @@ impl Machine {
     /// The source is valid, and `to` has room for the tiles.
     pub unsafe fn pack_tiles(&self, layout: Layout, source: &Source, tiles: &[Range<usize>], to: *mut f32) {
         let pack = match layout {
-            Layout::ByRow => pack::rows_by_row,
+            Layout::ByRow => self.rows_by_row,
             Layout::ByStep => self.rows_by_step,
         };
         // SAFETY: the caller vouches for both; `of` gives only machines whose instructions the processor has.
@@ -142,7 +148,7 @@ macro_rules! machine {
     (
         $name:ident, $vector:ty, $features:literal,
         tiles [$($rows:literal)*],
-        $($machine:ident: $finish:ident),*
+        $($machine:ident: $format:ident),*
     ) => {
         mod $name {
             use super::*;
@@ -160,10 +166,11 @@ macro_rules! machine {
             $(pub static $machine: Machine = Machine {
                 lanes: <$vector>::LANES,
                 tile_rows: TILES.len(),
-                finish: Finish::$finish,
+                format: Format::$format,
                 runs: TILES,
                 strips: STRIPS,
                 columns: COLUMNS,
+                rows_by_row,
                 rows_by_step,
                 panel_copied,
                 panel_transposed,
@@ -185,6 +192,12 @@ macro_rules! machine {
             unsafe fn run_columns<const ROWS: usize>(columns: &Columns) {
                 // SAFETY: the features are enabled; the caller vouches for the rest.
                 unsafe { strip::run_columns::<$vector, ROWS>(columns) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn rows_by_row(source: &Source, tiles: &[Range<usize>], tile_floats: usize, to: *mut f32) {
+                // SAFETY: the features are enabled; the caller vouches for the rest.
+                unsafe { pack::rows_by_row::<$vector>(source, tiles, tile_floats, to) }
             }
 
             #[target_feature(enable = $features)]
@@ -214,7 +227,7 @@ machine!(
     EXACT: Exact, ROUNDED: Rounded
 );
 machine!(
-    avx512_bf16, Zmm<2>, "avx512f,avx512bf16",
+    avx512_bf16, Zmm<2>, "avx512f,avx512bw,avx512bf16",
     tiles [1 2 3 4 5 6 7 8 9 10 11 12 13 14],
     PAIRS: Pairs
 );

@@ -4,13 +4,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::finish;
 use super::grid::Grid;
-use super::machine::{Finish, Machine};
+use super::machine::{Format, Machine};
 use super::pack::Source;
 use super::tile::{Layout, ROW_STRIDE};
 use crate::cpu::Isa;
-use crate::gemm::Matrix;
+use crate::gemm::{Matrix, bf16};
 
 /// The left operand.
 #[derive(Clone, Copy)]
@@ -70,7 +69,7 @@ impl Operands<'_> {
     fn reads_a_in_place(&self) -> bool {
         let a = &self.a.matrix;
         let crowded = a.row_stride.is_multiple_of(1024) && a.rows > 8;
-        self.machine.finish == Finish::Exact && self.layout == Layout::ByRow && !crowded
+        self.machine.format == Format::Exact && self.layout == Layout::ByRow && !crowded
     }
 
     /// Tiles of `a` that are packed together: with a transposed matrix several, so that each of its cache lines is fetched once.
@@ -106,32 +105,18 @@ impl Operands<'_> {
             self.machine.pack_tiles(self.layout, &source, &tiles, to);
             std::slice::from_raw_parts_mut(to, tiles.len() * tile_floats)
         };
-        for (tile, packed) in tiles.iter().zip(packed.chunks_mut(tile_floats)) {
-            self.finish_tile(packed, tile.len(), source.depth);
+        if self.machine.format == Format::Rounded {
+            packed.chunks_mut(tile_floats).zip(&tiles).for_each(|(packed, rows)| match self.layout {
+                Layout::ByRow => {
+                    let lines = packed.chunks_mut(ROW_STRIDE).take(rows.len());
+                    lines.for_each(|line| bf16::round_all(self.isa, &mut line[..source.depth]));
+                }
+                Layout::ByStep => {
+                    bf16::round_all(self.isa, &mut packed[..source.depth * self.machine.lanes]);
+                }
+            });
         }
         Rows { first: to, stride: ROW_STRIDE, place: Place::Packed(tile_floats) }
-    }
-
-    /// Brings a packed tile into the number format in which it is multiplied.
-    fn finish_tile(&self, packed: &mut [f32], rows: usize, depth: usize) {
-        let lanes = self.machine.lanes;
-        match (self.machine.finish, self.layout) {
-            (Finish::Exact, _) => {}
-            (Finish::Rounded, Layout::ByRow) => {
-                packed
-                    .chunks_mut(ROW_STRIDE)
-                    .take(rows)
-                    .for_each(|row| finish::round_all(self.isa, &mut row[..depth]));
-            }
-            (Finish::Rounded, Layout::ByStep) => finish::round_all(self.isa, &mut packed[..depth * lanes]),
-            (Finish::Pairs, Layout::ByRow) => {
-                packed
-                    .chunks_mut(ROW_STRIDE)
-                    .take(rows)
-                    .for_each(|row| finish::pair_row(self.isa, row, depth));
-            }
-            (Finish::Pairs, Layout::ByStep) => finish::pair_steps(self.isa, packed, lanes, depth),
-        }
     }
 
     /// Room for `count` panels of `b`, if it is still to be packed.
@@ -179,16 +164,13 @@ fn pack_panel(
     to: *mut f32,
 ) {
     let source = source(b.t(), columns, depth);
-    let width = machine.panel_columns();
     // SAFETY: the columns and positions lie inside of `b`; the buffer was initialised, and no other task has it.
     let packed = unsafe {
         machine.pack_panel(&source, to);
         std::slice::from_raw_parts_mut(to, machine.panel_floats())
     };
-    match machine.finish {
-        Finish::Exact => {}
-        Finish::Rounded => finish::round_all(isa, &mut packed[..source.depth * width]),
-        Finish::Pairs => finish::pair_steps(isa, packed, width, source.depth),
+    if machine.format == Format::Rounded {
+        bf16::round_all(isa, &mut packed[..source.depth * machine.panel_columns()]);
     }
 }
 

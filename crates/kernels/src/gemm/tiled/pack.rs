@@ -38,25 +38,64 @@ pub(super) type PackTiles = unsafe fn(&Source, &[Range<usize>], usize, *mut f32)
 ///
 /// # Safety
 ///
-/// The source is valid, its `depth_stride` 1, and `to` has room for `tiles` that start `tile_floats` apart.
-pub(super) unsafe fn rows_by_row(source: &Source, tiles: &[Range<usize>], tile_floats: usize, to: *mut f32) {
+/// The processor has the instructions of `V`; the source is valid, its `depth_stride` 1; and `to` has room for `tiles` that start
+/// `tile_floats` apart.
+#[inline(always)]
+pub(super) unsafe fn rows_by_row<V: Vector>(
+    source: &Source,
+    tiles: &[Range<usize>],
+    tile_floats: usize,
+    to: *mut f32,
+) {
     for (index, lines) in tiles.iter().enumerate() {
         for (row, line) in lines.clone().enumerate() {
-            // SAFETY: the caller vouches for both; a row has at most `MAX_DEPTH` elements.
+            // SAFETY: the caller vouches for both; a row has at most `MAX_STEPS` elements.
             unsafe {
                 let from = source.data.add(line * source.line_stride);
                 let to = to.add(index * tile_floats + row * ROW_STRIDE);
-                std::ptr::copy_nonoverlapping(from, to, source.depth);
+                if V::DEPTH == 1 {
+                    std::ptr::copy_nonoverlapping(from, to, source.depth);
+                } else {
+                    for first in (0..source.depth).step_by(2 * V::LANES) {
+                        pairs_along::<V>(from, first..source.depth).store(to.add(first / 2));
+                    }
+                }
             }
         }
     }
 }
 
-/// Packs rows of `a` that are the columns of a row-major matrix into the layout `ByStep`, times the factors of the steps.
+/// Two registers of positions, or as many as there are, as one of pairs.
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `V`; the source is valid, its `line_stride` 1; `to` is as for [`rows_by_row`].
+/// The processor has the instructions of `V`, and the positions can be read.
+#[inline(always)]
+unsafe fn pairs_along<V: Vector>(line: *const f32, positions: Range<usize>) -> V {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        let register =
+            |first: usize| load_at_most::<V>(line.wrapping_add(first), positions.end.saturating_sub(first));
+        V::pair_along(register(positions.start), register(positions.start + V::LANES))
+    }
+}
+
+/// A whole register, or the elements that there are, and zeros.
+///
+/// # Safety
+///
+/// The processor has the instructions of `V`, and so many elements can be read.
+#[inline(always)]
+unsafe fn load_at_most<V: Vector>(from: *const f32, elements: usize) -> V {
+    // SAFETY: the caller vouches for both.
+    unsafe { if elements >= V::LANES { V::load(from) } else { V::load_first(from, elements) } }
+}
+
+/// Packs rows of `a` that are the columns of a row-major matrix into the layout `ByStep`, times the factors of their positions.
+///
+/// # Safety
+///
+/// As for [`rows_by_row`], but with a `line_stride` of 1.
 #[inline(always)]
 pub(super) unsafe fn rows_by_step<V: Vector>(
     source: &Source,
@@ -64,22 +103,44 @@ pub(super) unsafe fn rows_by_step<V: Vector>(
     tile_floats: usize,
     to: *mut f32,
 ) {
-    for step in 0..source.depth {
-        let from = source.data.wrapping_add(step * source.depth_stride);
-        let ahead = from.wrapping_add(AHEAD * source.depth_stride);
-        for line in (0..source.lines + 15).step_by(16) {
-            V::prefetch(ahead.wrapping_add(line));
+    for first in (0..source.depth).step_by(V::DEPTH) {
+        for position in first..first + V::DEPTH {
+            let ahead = source.data.wrapping_add((position + AHEAD) * source.depth_stride);
+            for line in (0..source.lines + 15).step_by(16) {
+                V::prefetch(ahead.wrapping_add(line));
+            }
         }
         for (index, lines) in tiles.iter().enumerate() {
             // SAFETY: the caller vouches for both; a load reads the elements of one tile.
             unsafe {
-                let mut vector = V::load_first(from.add(lines.start), lines.len());
-                if !source.factors.is_null() {
-                    vector = vector.times(V::splat(source.factors.add(step)));
-                }
-                vector.store(to.add(index * tile_floats + step * V::LANES));
+                let element = element::<V>(first, source.depth, |position| {
+                    let from = source.data.add(position * source.depth_stride + lines.start);
+                    let vector = V::load_first(from, lines.len());
+                    match source.factors.is_null() {
+                        true => vector,
+                        false => vector.times(V::splat(source.factors.add(position))),
+                    }
+                });
+                element.store(to.add(index * tile_floats + first / V::DEPTH * V::LANES));
             }
         }
+    }
+}
+
+/// What one element holds of each lane: the position `first`, and where two fit, the next, or zeros after the last.
+///
+/// # Safety
+///
+/// The processor has the instructions of `V`.
+#[inline(always)]
+unsafe fn element<V: Vector>(first: usize, depth: usize, position: impl Fn(usize) -> V) -> V {
+    if V::DEPTH == 1 {
+        return position(first);
+    }
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let second = if first + 1 < depth { position(first + 1) } else { V::zero() };
+        V::pair(position(first), second)
     }
 }
 
@@ -87,22 +148,22 @@ pub(super) unsafe fn rows_by_step<V: Vector>(
 ///
 /// # Safety
 ///
-/// As for [`rows_by_step`], with room for `depth` panel rows.
+/// As for [`rows_by_step`], with room for the steps of a panel.
 #[inline(always)]
 pub(super) unsafe fn panel_copied<V: Vector>(source: &Source, to: *mut f32) {
     let width = PANEL_VECTORS * V::LANES;
     // SAFETY: the caller vouches for both; loads read `lines` elements.
     unsafe {
-        for step in 0..source.depth {
-            let from = source.data.add(step * source.depth_stride);
-            let to = to.add(step * width);
-            for v in 0..PANEL_VECTORS {
-                let (offset, count) = (v * V::LANES, source.lines.saturating_sub(v * V::LANES));
-                let vector = match source.lines == width {
-                    true => V::load(from.add(offset)),
-                    false => V::load_first(from.wrapping_add(offset), count),
-                };
-                vector.store(to.add(offset));
+        for first in (0..source.depth).step_by(V::DEPTH) {
+            for offset in (0..width).step_by(V::LANES) {
+                let element = element::<V>(first, source.depth, |position| {
+                    let from = source.data.add(position * source.depth_stride).wrapping_add(offset);
+                    match source.lines == width {
+                        true => V::load(from),
+                        false => V::load_first(from, source.lines.saturating_sub(offset)),
+                    }
+                });
+                element.store(to.add(first / V::DEPTH * width + offset));
             }
         }
     }
@@ -112,7 +173,7 @@ pub(super) unsafe fn panel_copied<V: Vector>(source: &Source, to: *mut f32) {
 ///
 /// # Safety
 ///
-/// As for [`panel_copied`], with a `depth_stride` of 1 and room for `depth` rounded up to whole registers.
+/// As for [`panel_copied`], with a `depth_stride` of 1 and room for the steps rounded up to whole registers.
 #[inline(always)]
 pub(super) unsafe fn panel_transposed<V: Vector>(source: &Source, to: *mut f32) {
     let width = PANEL_VECTORS * V::LANES;
@@ -120,15 +181,44 @@ pub(super) unsafe fn panel_transposed<V: Vector>(source: &Source, to: *mut f32) 
         let count = source.lines.saturating_sub(v * V::LANES).min(V::LANES);
         let first = source.data.wrapping_add(v * V::LANES * source.line_stride);
         let mut next = NextLines::after::<V>(first, source.line_stride, source.depth);
-        for step in (0..source.depth).step_by(V::LANES) {
-            next.fetch::<V>();
-            let block = (count, (source.depth - step).min(V::LANES));
+        for position in (0..source.depth).step_by(V::DEPTH * V::LANES) {
+            (0..V::DEPTH).for_each(|_| next.fetch::<V>());
             // SAFETY: the caller vouches for both; the block lies inside of the source.
             unsafe {
-                let to = to.add(step * width + v * V::LANES);
-                transpose::<V>((first.wrapping_add(step), source.line_stride), block, (to, width));
+                let to = to.add(position / V::DEPTH * width + v * V::LANES);
+                let block = (count, source.depth - position);
+                transpose_elements::<V>(
+                    (first.wrapping_add(position), source.line_stride),
+                    block,
+                    (to, width),
+                );
             }
         }
+    }
+}
+
+/// [`transpose`] of as many positions as LANES elements hold.
+///
+/// # Safety
+///
+/// As for [`transpose`].
+#[inline(always)]
+unsafe fn transpose_elements<V: Vector>(
+    (from, stride): (*const f32, usize),
+    (lines, depth): (usize, usize),
+    (to, to_stride): (*mut f32, usize),
+) {
+    // SAFETY: the caller vouches for all; `pairs` holds LANES rows of LANES elements.
+    unsafe {
+        if V::DEPTH == 1 {
+            return transpose::<V>((from, stride), (lines, depth.min(V::LANES)), (to, to_stride));
+        }
+        let mut pairs = [0.0; MAX_LANES * MAX_LANES];
+        for line in 0..lines {
+            let along = pairs_along::<V>(from.add(line * stride), 0..depth);
+            along.store(pairs.as_mut_ptr().add(line * V::LANES));
+        }
+        V::transpose(pairs.as_ptr(), V::LANES, to, to_stride);
     }
 }
 

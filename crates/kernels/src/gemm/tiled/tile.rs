@@ -6,10 +6,10 @@ use super::vector::Vector;
 /// Vectors across a full panel of columns.
 pub(super) const PANEL_VECTORS: usize = 2;
 
-/// The most positions of K in one block, and so the length of a row of a packed tile.
-pub(super) const MAX_DEPTH: usize = 512;
+/// The most steps of one block of K, and so the length of a row of a packed tile.
+pub(super) const MAX_STEPS: usize = 512;
 /// Distance of the rows of a tile that was packed along its rows. The extra cache line puts the rows into different sets of the cache.
-pub(super) const ROW_STRIDE: usize = MAX_DEPTH + 16;
+pub(super) const ROW_STRIDE: usize = MAX_STEPS + 16;
 
 /// How the elements of a tile of `a` lie. A step is one position of K, or two where bf16 are multiplied in pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,16 +68,16 @@ impl Ahead {
     pub fn share(source: Option<&Source>, index: usize, count: usize) -> Self {
         let Some(source) = source else { return Self::NONE };
         if source.depth_stride == 1 {
-            // A few of the block's lines, in each part as much of them as 1/PARTS of the longest block.
+            // A few of the block's lines, in each part as much of them as 1/PARTS of the block.
             let lines_of = index * source.lines / count..(index + 1) * source.lines / count;
-            let lines = MAX_DEPTH / PARTS / CACHE_LINE;
+            let lines = source.depth.div_ceil(PARTS * CACHE_LINE);
             let first = source.data.wrapping_add(lines_of.start * source.line_stride);
             return Self {
                 first,
                 places: lines_of.len(),
                 lines,
                 stride: source.line_stride,
-                part_stride: MAX_DEPTH / PARTS,
+                part_stride: lines * CACHE_LINE,
             };
         }
         // A few of the block's positions of K, with all that lies side by side there.

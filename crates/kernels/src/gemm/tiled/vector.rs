@@ -7,6 +7,8 @@ use std::arch::x86_64::*;
 pub(super) trait Vector: Copy {
     /// f32 elements in a register.
     const LANES: usize;
+    /// Positions of K in one element of a packed operand: 1 as f32, or 2 as bf16.
+    const DEPTH: usize;
 
     unsafe fn zero() -> Self;
     unsafe fn splat(from: *const f32) -> Self;
@@ -20,6 +22,10 @@ pub(super) trait Vector: Copy {
     unsafe fn times(self, other: Self) -> Self;
     /// `self + a·b`, in the number format in which the operands were packed.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// Two positions of K of as many lines as there are lanes, as elements that hold both: rounded to bf16, the first below.
+    unsafe fn pair(first: Self, second: Self) -> Self;
+    /// As many positions of K as two registers hold, of one line, in pairs: the first register's in the lower half.
+    unsafe fn pair_along(first: Self, second: Self) -> Self;
     /// Asks for the cache line of `address`, which need not be valid, to be used soon.
     #[inline(always)]
     fn prefetch(address: *const f32) {
@@ -48,6 +54,7 @@ fn first(count: usize) -> __mmask16 {
 
 impl<const DEPTH: usize> Vector for Zmm<DEPTH> {
     const LANES: usize = 16;
+    const DEPTH: usize = DEPTH;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -102,6 +109,30 @@ impl<const DEPTH: usize> Vector for Zmm<DEPTH> {
         }
     }
     #[inline(always)]
+    unsafe fn pair(first: Self, second: Self) -> Self {
+        /// Where the halves of each pair lie behind one another: word i of the first register, then word i of the second.
+        const ALTERNATE: [u16; 32] = {
+            let mut words = [0; 32];
+            let mut i = 0;
+            while i < 32 {
+                words[i] = (i / 2 + 16 * (i % 2)) as u16;
+                i += 1;
+            }
+            words
+        };
+        // SAFETY: as the trait requires; the constant has as many bytes as the register.
+        unsafe {
+            let apart = _mm512_castps_si512(Self::pair_along(first, second).0);
+            let alternate = _mm512_loadu_si512(ALTERNATE.as_ptr().cast());
+            Self(_mm512_castsi512_ps(_mm512_permutexvar_epi16(alternate, apart)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn pair_along(first: Self, second: Self) -> Self {
+        // SAFETY: as the trait requires; the types of the transmutation are both 64 bytes without invalid values.
+        unsafe { Self(std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second.0, first.0))) }
+    }
+    #[inline(always)]
     unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
         // SAFETY: as the trait requires.
         unsafe {
@@ -148,6 +179,7 @@ unsafe fn first_of_8(count: usize) -> __m256i {
 
 impl Vector for Ymm {
     const LANES: usize = 8;
+    const DEPTH: usize = 1;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -193,6 +225,14 @@ impl Vector for Ymm {
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         // SAFETY: as the trait requires.
         unsafe { Self(_mm256_fmadd_ps(a.0, b.0, self.0)) }
+    }
+    #[inline(always)]
+    unsafe fn pair(_: Self, _: Self) -> Self {
+        unreachable!("elements of one position each")
+    }
+    #[inline(always)]
+    unsafe fn pair_along(_: Self, _: Self) -> Self {
+        unreachable!("elements of one position each")
     }
     #[inline(always)]
     unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
