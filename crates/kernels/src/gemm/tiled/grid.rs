@@ -7,11 +7,11 @@ use super::machine::Machine;
 /// Elements of `b` that a task packs at a time: 768 KiB, well inside of a second-level cache of 1 or 2 MiB.
 const GROUP: usize = 3 << 16;
 /// The fewest rows for which a group of `b` is worth packing once more.
-const FEW_ROWS: usize = 256;
+const FEW_ROWS: usize = 512;
 /// Rows that repay it easily, so that they are cut before the columns are.
 const MANY_ROWS: usize = 768;
 /// The fewest panels for which rows of `a` are worth fetching once more.
-const FEW_PANELS: usize = 6;
+const FEW_PANELS: usize = 12;
 /// Tasks a thread, if the product is large enough, so that a thread that is held up can be helped.
 const TASKS_A_THREAD: usize = 4;
 
