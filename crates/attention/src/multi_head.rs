@@ -73,7 +73,8 @@ impl MultiHead {
                 }
             }
             let (k, v) = (Rows::contiguous(&cached.k, width), Rows::contiguous(&cached.v, width));
-            kernel::forward(&self.shape(width), sequences.spans(), kernel::Qkv { q, k, v }, &mut y, &mut lse);
+            let shape = Shape { precision: queries.tape().product_precision(), ..self.shape(width) };
+            kernel::forward(&shape, sequences.spans(), kernel::Qkv { q, k, v }, &mut y, &mut lse);
         });
         queries.tape().constant(&[rows, width], y)
     }
@@ -81,7 +82,7 @@ impl MultiHead {
     fn shape(&self, width: usize) -> Shape<'_> {
         let AttentionSpec { heads, scale, mask, .. } = self.spec;
         let bias = self.bias.as_ref().map(|b| Bias { table: b, max_distance: b.cols() / 2 });
-        Shape { heads, head_dim: width / heads, scale, mask, dropout: None, bias }
+        Shape { scale, mask, bias, ..Shape::new(heads, width / heads) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Matrix products, and the column sums that are a bias gradient.
 
-mod bf16;
+pub(crate) mod bf16;
 mod packed;
 mod portable;
 #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,7 @@
 use super::ahead::Ahead;
 use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut, write_scaled};
 use super::lanes::{Job, LANES, Lanes, dispatch};
-use super::product::{Scalars, Vectors, product};
+use super::product::{Scalars, Vectors, across, along, product};
 use super::rows::{Output, Qkv, Rows};
 use super::scratch::{Shared, take, with_scratch};
 use super::shape::Span;
@@ -44,6 +44,12 @@ struct Buffers<'a> {
     dv: &'a mut [f32],
     /// The keys for reading by the vector.
     k: Vectors<'a>,
+    /// Keys and values for reading by the element.
+    k_scalars: Scalars<'a>,
+    v_scalars: Scalars<'a>,
+    /// Room for the rounded elements of queries and output gradients, as columns and as rows, and of a tile of scores.
+    rounded: [&'a mut [f32]; 4],
+    tile_rounded: &'a mut [f32],
     ahead: Ahead<8>,
 }
 
@@ -60,8 +66,8 @@ struct Scores<'a> {
 }
 
 impl Backward<'_> {
-    /// Numbers that the task works in: those of [`Buffers`], and the keys.
-    fn lens(&self) -> [usize; 12] {
+    /// Numbers that the task works in: those of [`Buffers`], the keys; and the rounded elements of operands.
+    fn lens(&self) -> [usize; 20] {
         let (head, dim, padded) = (&self.head, self.head.shape.head_dim, self.head.padded_dim());
         let tk = head.span.kv.len();
         let bias = if head.shape.bias.is_some() { Distances::new(head).len } else { 0 };
@@ -69,12 +75,20 @@ impl Backward<'_> {
         let (pack, tile, sums) = (head.pack_len(QUERIES, tk), KEYS * QUERIES, tk * padded);
         let columns = dim * QUERIES;
         let k = head.pack_len(tk, head.span.q.len());
-        [columns, columns, pack, pack, tile, tile, QUERIES * padded, sums, sums, bias, dbias, k]
+        let [keys, queries, scores] = [(tk, padded), (padded, QUERIES), (KEYS, QUERIES)]
+            .map(|(rows, depth)| head.rounded_len(rows, depth));
+        [
+            [columns, columns, pack, pack, tile, tile, QUERIES * padded, sums, sums, bias],
+            [dbias, k, keys, keys, keys, queries, queries, queries, queries, scores],
+        ]
+        .as_flattened()
+        .try_into()
+        .expect("twenty lengths")
     }
 
     /// Computes the task's gradients.
     pub(super) fn run(self, isa: Isa) {
-        with_scratch(&self.lens(), |scratch| dispatch(isa, (self, scratch)));
+        with_scratch(&self.lens(), |scratch| dispatch(isa, self.head.shape.precision, (self, scratch)));
     }
 }
 
@@ -83,18 +97,57 @@ impl Job for (Backward<'_>, &mut [f32]) {
     fn run<L: Lanes>(self, l: L) {
         let (task, mut scratch) = self;
         let head = &task.head;
-        let [q, dy, q_pack, dy_pack, p, ds, dq, dk, dv, bias, dbias, k_pack] =
-            task.lens().map(|len| take(&mut scratch, len));
+        let [
+            q,
+            dy,
+            q_pack,
+            dy_pack,
+            p,
+            ds,
+            dq,
+            dk,
+            dv,
+            bias,
+            dbias,
+            k_pack,
+            k_by_vector,
+            k_by_element,
+            v_by_element,
+            qt,
+            dyt,
+            q_by_row,
+            dy_by_row,
+            tile_rounded,
+        ] = task.lens().map(|len| take(&mut scratch, len));
         let distances = Distances::new(head);
         distances.unroll(head, bias);
         for sums in [&mut *dk, &mut *dv, &mut *dbias] {
             sums.fill(0.0);
         }
         let (tq, tk) = head.lengths();
-        let k = head.vectors(&task.qkv.k, head.span.kv.start, tk, k_pack);
+        let kv = head.span.kv.start;
+        let k = head.vectors(&task.qkv.k, kv, tk, k_pack);
+        let k = across(l, (tk, head.padded_dim()), k, k_by_vector);
+        let k_scalars = head.scalars(l, &task.qkv.k, (kv, tk), k_by_element);
+        let v_scalars = head.scalars(l, &task.qkv.v, (kv, tk), v_by_element);
         let scores = Scores { p, ds, bias, dbias, distances };
-        let ahead = task.ahead();
-        let mut buffers = Buffers { q, dy, q_pack, dy_pack, scores, dq, dk, dv, k, ahead };
+        let (rounded, ahead) = ([qt, dyt, q_by_row, dy_by_row], task.ahead());
+        let mut buffers = Buffers {
+            q,
+            dy,
+            q_pack,
+            dy_pack,
+            scores,
+            dq,
+            dk,
+            dv,
+            k,
+            k_scalars,
+            v_scalars,
+            rounded,
+            tile_rounded,
+            ahead,
+        };
         for first in (0..tq).step_by(QUERIES) {
             match tq - first {
                 count @ ..=LANES => task.block::<L, 1>(l, first, count, &mut buffers),
@@ -154,7 +207,7 @@ impl Backward<'_> {
     fn block<L: Lanes, const C: usize>(&self, l: L, first: usize, count: usize, to: &mut Buffers) {
         let (head, qkv) = (&self.head, &self.qkv);
         let (dim, padded, width) = (head.shape.head_dim, head.padded_dim(), C * LANES);
-        let (row, kv_row) = (head.span.q.start + first, head.span.kv.start);
+        let row = head.span.q.start + first;
         let dy = Rows::contiguous(self.dy, head.shape.width());
         let drops = Drops::new(head, first);
         let kept = drops.as_ref().map_or(1.0, |drops| drops.scale);
@@ -162,6 +215,11 @@ impl Backward<'_> {
         head.transpose::<L, C>(l, &dy, (row, count), kept, to.dy);
         let q_rows = head.vectors(&qkv.q, row, count, to.q_pack);
         let dy_rows = head.vectors(&dy, row, count, to.dy_pack);
+        let [qt, dyt, q_by_row, dy_by_row] = &mut to.rounded;
+        let q = across(l, (dim, width), Vectors { data: to.q, row: width }, qt);
+        let dy = across(l, (dim, width), Vectors { data: to.dy, row: width }, dyt);
+        let q_rows = across(l, (count, padded), q_rows, q_by_row);
+        let dy_rows = across(l, (count, padded), dy_rows, dy_by_row);
         let queries = self.queries::<L, C>(l, first, count);
         let seen = head.visible(first + count - 1);
         if seen == 0 {
@@ -169,20 +227,21 @@ impl Backward<'_> {
         }
         for tile in (0..seen).step_by(KEYS) {
             let keys = seen.min(tile + KEYS) - tile;
-            let (q, dy) = (Vectors { data: to.q, row: width }, Vectors { data: to.dy, row: width });
-            let (k, v) = (head.scalars(&qkv.k, kv_row + tile), head.scalars(&qkv.v, kv_row + tile));
+            let (k, v) = (to.k_scalars.from(tile), to.v_scalars.from(tile));
             let Scores { p, ds, .. } = &mut to.scores;
             product(l, (keys, dim, width), k, q, (p, width, Accum::Set), &mut to.ahead);
             product(l, (keys, dim, width), v, dy, (ds, width, Accum::Set), &mut to.ahead);
             to.scores.gradients::<L, C>(l, head, first, tile..tile + keys, &queries, drops.as_ref());
             let Scores { p, ds, .. } = &to.scores;
-            let by_key = |data| Scalars { data, row: width, col: 1 };
             let (dk, dv) = (&mut to.dk[tile * padded..], &mut to.dv[tile * padded..]);
-            product(l, (keys, count, padded), by_key(p), dy_rows, (dv, padded, Accum::Add), &mut to.ahead);
-            product(l, (keys, count, padded), by_key(ds), q_rows, (dk, padded, Accum::Add), &mut to.ahead);
-            let by_query = Scalars { data: ds, row: 1, col: width };
-            let k = Vectors { data: &to.k.data[tile * to.k.row..], row: to.k.row };
-            let accum = if tile == 0 { Accum::Set } else { Accum::Add };
+            let by_key = |data| Scalars { data, row: width, col: 1 };
+            let (shape, rounded) = ((keys, count, padded), &mut *to.tile_rounded);
+            let p = along(l, (keys, count), by_key(p), rounded);
+            product(l, shape, p, dy_rows, (dv, padded, Accum::Add), &mut to.ahead);
+            let by_key = along(l, (keys, count), by_key(ds), rounded);
+            product(l, shape, by_key, q_rows, (dk, padded, Accum::Add), &mut to.ahead);
+            let by_query = across(l, (keys, width), Vectors { data: ds, row: width }, rounded).t();
+            let (k, accum) = (to.k.from::<L>(tile), if tile == 0 { Accum::Set } else { Accum::Add });
             product(l, (count, keys, padded), by_query, k, (to.dq, padded, accum), &mut to.ahead);
         }
         self.write(l, 0, row..row + count, head.shape.scale, to.dq);

@@ -2,9 +2,10 @@
 
 use super::ahead::{Place, Region};
 use super::lanes::{LANES, Lanes};
-use super::product::{Scalars, Vectors};
+use super::product::{Scalars, Vectors, along, rounded_len};
 use super::rows::Rows;
 use super::shape::{Mask, Shape, Span};
+use crate::gemm::Precision;
 use std::ops::Range;
 
 /// Vectors of queries in a full block.
@@ -45,14 +46,33 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The head's columns of the rows from `first` on, for reading number by number.
-    pub(super) fn scalars(&self, rows: &Rows<'a>, first: usize) -> Scalars<'a> {
-        Scalars { data: self.tail(rows, first), row: rows.stride, col: 1 }
+    /// The head's columns of `count` rows from `first` on, for reading element by element: in place, or rounded into `room`.
+    #[inline(always)]
+    pub(super) fn scalars<'p, L: Lanes>(
+        &self,
+        l: L,
+        rows: &Rows<'a>,
+        (first, count): (usize, usize),
+        room: &'p mut [f32],
+    ) -> Scalars<'p>
+    where
+        'a: 'p,
+    {
+        let data = if count > 0 { self.tail(rows, first) } else { &[] };
+        along(l, (count, self.shape.head_dim), Scalars { data, row: rows.stride, col: 1 }, room)
     }
 
     /// What follows the head's first column in row `first`.
     fn tail(&self, rows: &Rows<'a>, first: usize) -> &'a [f32] {
         &rows.data[first * rows.stride + rows.offset + self.head * self.shape.head_dim..]
+    }
+
+    /// Room for the elements of (rows, depth) numbers, if products round their operands.
+    pub(super) fn rounded_len(&self, rows: usize, depth: usize) -> usize {
+        match self.shape.precision {
+            Precision::F32 => 0,
+            Precision::Bf16 => rounded_len(rows, depth),
+        }
     }
 
     /// Columns of a head, rounded up to whole vectors.

@@ -7,6 +7,7 @@ use super::lanes::{Job, LANES, Lanes, dispatch};
 use super::rows::Rows;
 use super::scratch::{take, with_scratch};
 use crate::cpu::Isa;
+use crate::gemm::Precision;
 
 /// Up to so many queries a task of the forward goes this way; more fill enough lanes of the tiled kernel.
 pub(super) const FEW: usize = 4;
@@ -24,7 +25,7 @@ impl Decode<'_> {
 
     /// Computes the task's rows.
     pub(super) fn run(self, isa: Isa) {
-        with_scratch(&self.lens(), |scratch| dispatch(isa, (self, scratch)));
+        with_scratch(&self.lens(), |scratch| dispatch(isa, Precision::F32, (self, scratch)));
     }
 }
 

@@ -5,7 +5,7 @@
 use super::ahead::Ahead;
 use super::block::{Distances, Drops, Head, QUERIES, vector, vector_mut, write_scaled};
 use super::lanes::{Job, LANES, Lanes, dispatch};
-use super::product::{Scalars, Vectors, product};
+use super::product::{Scalars, Vectors, across, product};
 use super::rows::Qkv;
 use super::scratch::{Shared, take, with_scratch};
 use crate::Accum;
@@ -37,18 +37,25 @@ struct Buffers<'a> {
     /// The bias by distance.
     bias: &'a [f32],
     distances: Distances,
-    /// The values of all visible keys.
+    /// All visible keys, and their values.
+    k: Scalars<'a>,
     v: Vectors<'a>,
+    /// Room for the rounded elements of queries and probabilities.
+    q_rounded: &'a mut [f32],
+    p_rounded: &'a mut [f32],
     ahead: Ahead<4>,
 }
 
 impl Forward<'_> {
-    /// Numbers that the task works in: queries, scores, outputs, bias and values.
-    fn lens(&self) -> [usize; 5] {
+    /// Numbers that the task works in: queries, scores, outputs, bias and values; and rounded keys, values, queries and probabilities.
+    fn lens(&self) -> [usize; 9] {
         let (head, padded) = (&self.head, self.head.padded_dim());
         let bias = if head.shape.bias.is_some() { Distances::new(head).len } else { 0 };
         let values = head.pack_len(self.seen(), self.queries.len());
-        [head.shape.head_dim * QUERIES, KEYS * QUERIES, QUERIES * padded, bias, values]
+        let [keys, queries, probs] = [(self.seen(), padded), (padded, QUERIES), (KEYS, QUERIES)]
+            .map(|(rows, depth)| head.rounded_len(rows, depth));
+        let columns = head.shape.head_dim * QUERIES;
+        [columns, KEYS * QUERIES, QUERIES * padded, bias, values, keys, keys, queries, probs]
     }
 
     /// Keys that any of the queries sees.
@@ -58,7 +65,7 @@ impl Forward<'_> {
 
     /// Computes the task's rows.
     pub(super) fn run(self, isa: Isa) {
-        with_scratch(&self.lens(), |scratch| dispatch(isa, (self, scratch)));
+        with_scratch(&self.lens(), |scratch| dispatch(isa, self.head.shape.precision, (self, scratch)));
     }
 }
 
@@ -67,11 +74,16 @@ impl Job for (Forward<'_>, &mut [f32]) {
     fn run<L: Lanes>(self, l: L) {
         let (task, mut scratch) = self;
         let head = &task.head;
-        let [q, s, y, bias, pack] = task.lens().map(|len| take(&mut scratch, len));
+        let [q, s, y, bias, pack, k_rounded, v_rounded, q_rounded, p_rounded] =
+            task.lens().map(|len| take(&mut scratch, len));
         let distances = Distances::new(head);
         distances.unroll(head, bias);
-        let v = head.vectors(&task.qkv.v, head.span.kv.start, task.seen(), pack);
-        let mut buffers = Buffers { q, s, y, bias, distances, v, ahead: task.ahead() };
+        let (first, seen) = (head.span.kv.start, task.seen());
+        let k = head.scalars(l, &task.qkv.k, (first, seen), k_rounded);
+        let v = head.vectors(&task.qkv.v, first, seen, pack);
+        let v = across(l, (seen, head.padded_dim()), v, v_rounded);
+        let ahead = task.ahead();
+        let mut buffers = Buffers { q, s, y, bias, distances, k, v, q_rounded, p_rounded, ahead };
         for first in task.queries.clone().step_by(QUERIES) {
             match task.queries.end - first {
                 count @ ..=LANES => task.block::<L, 1>(l, first, count, &mut buffers),
@@ -107,17 +119,17 @@ impl Forward<'_> {
         let mut columns = Columns { max: [l.splat(f32::MIN); C], sum: [l.splat(0.0); C] };
         for tile in (0..seen).step_by(KEYS) {
             let keys = tile..seen.min(tile + KEYS);
-            let k = head.scalars(&self.qkv.k, head.span.kv.start + tile);
-            let q = Vectors { data: to.q, row: width };
+            let k = to.k.from(tile);
+            let q = across(l, (dim, width), Vectors { data: to.q, row: width }, to.q_rounded);
             product(l, (keys.len(), dim, width), k, q, (to.s, width, Accum::Set), &mut to.ahead);
             let shrink = columns.softmax(l, head, first, keys.clone(), to, drops.as_ref());
             if tile > 0 {
                 scale_rows(l, to.y, padded, &shrink.as_flattened()[..count]);
             }
-            let p = Scalars { data: to.s, row: 1, col: width };
-            let v = Vectors { data: &to.v.data[tile * to.v.row..], row: to.v.row };
+            let p = across(l, (keys.len(), width), Vectors { data: to.s, row: width }, to.p_rounded);
             let accum = if tile == 0 { Accum::Set } else { Accum::Add };
-            product(l, (count, keys.len(), padded), p, v, (to.y, padded, accum), &mut to.ahead);
+            let shape = (count, keys.len(), padded);
+            product(l, shape, p.t(), to.v.from::<L>(tile), (to.y, padded, accum), &mut to.ahead);
         }
         let kept_scale = drops.map_or(1.0, |drops| drops.scale);
         let (mut max, mut sum) = ([[0.0; LANES]; C], [[0.0; LANES]; C]);

@@ -1,6 +1,7 @@
 //! Sixteen f32 side by side: one AVX-512 register, two of AVX2, or an array that the compiler vectorises for others.
 
-use crate::cpu::{Isa, Target, target};
+use crate::cpu::{self, Isa, Target, target};
+use crate::gemm::{Precision, bf16};
 use std::marker::PhantomData;
 
 #[cfg(target_arch = "x86_64")]
@@ -18,6 +19,8 @@ pub(super) trait Lanes: Copy {
     const ROWS: usize;
     /// Vectors in one row of it.
     const COLS: usize;
+    /// Whether the operands of products are packed as pairs of bf16.
+    const PAIRS: bool = false;
     /// Sixteen f32.
     type V: Copy;
     /// Sixteen u32.
@@ -33,6 +36,27 @@ pub(super) trait Lanes: Copy {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// a·b + c.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Whether products round their operands to bf16.
+    fn rounds(self) -> bool;
+    /// The nearest bf16 to each number.
+    #[inline(always)]
+    fn round(self, x: Self::V) -> Self::V {
+        let mut numbers = [0.0; LANES];
+        self.store(x, &mut numbers);
+        for x in &mut numbers {
+            *x = bf16::round(*x);
+        }
+        self.load(&numbers)
+    }
+    /// a·b + c, where a and b are pairs with `PAIRS`.
+    #[inline(always)]
+    fn dot(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        self.fma(a, b, c)
+    }
+    /// Each lane's two numbers as a pair.
+    fn pair(self, first: Self::V, second: Self::V) -> Self::V;
+    /// Neighbouring numbers as pairs, those of `first` before those of `second`.
+    fn pair_along(self, first: Self::V, second: Self::V) -> Self::V;
     /// The larger; NaN where `b` is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// eˣ for x ≤ 88, to about one unit in the last place; 0 where x < −87.
@@ -62,7 +86,10 @@ mod exponential {
 }
 
 /// Sixteen numbers in an array.
-pub(super) struct Array<T>(PhantomData<T>);
+pub(super) struct Array<T> {
+    rounds: bool,
+    target: PhantomData<T>,
+}
 
 impl<T> Clone for Array<T> {
     fn clone(&self) -> Self {
@@ -88,6 +115,18 @@ impl<T: Target> Lanes for Array<T> {
     type U = [u32; LANES];
     type M = [bool; LANES];
 
+    #[inline]
+    fn rounds(self) -> bool {
+        self.rounds
+    }
+    #[inline]
+    fn pair(self, _: Self::V, _: Self::V) -> Self::V {
+        unreachable!("no pairs without PAIRS")
+    }
+    #[inline]
+    fn pair_along(self, _: Self::V, _: Self::V) -> Self::V {
+        unreachable!("no pairs without PAIRS")
+    }
     #[inline]
     fn load(self, x: &[f32; LANES]) -> Self::V {
         *x
@@ -173,21 +212,25 @@ pub(super) trait Job {
     fn run<L: Lanes>(self, lanes: L);
 }
 
-/// Runs `job` compiled for `isa`.
+/// Runs `job` compiled for `isa`, with products in `precision`.
 ///
 /// # Panics
 /// When the processor lacks `isa`.
-pub(super) fn dispatch(isa: Isa, job: impl Job) {
+pub(super) fn dispatch(isa: Isa, precision: Precision, job: impl Job) {
     assert!(isa.is_available(), "this processor has no {isa:?}");
+    let rounds = precision == Precision::Bf16;
     match isa {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the assertion above has found the features on this processor.
-        Isa::Avx512 => unsafe { avx512::run(job) },
+        // SAFETY: the assertion above and the guard have found the features on this processor.
+        Isa::Avx512 if rounds && cpu::has_fast_bf16_dot() => unsafe { avx512::run_pairs(job) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the assertion above has found the features on this processor.
-        Isa::Avx2 => unsafe { avx2::run(job) },
+        Isa::Avx512 => unsafe { avx512::run(rounds, job) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the assertion above has found the features on this processor.
+        Isa::Avx2 => unsafe { avx2::run(rounds, job) },
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => job.run(Array(PhantomData::<target::Neon>)),
-        _ => job.run(Array(PhantomData::<target::Portable>)),
+        Isa::Neon => job.run(Array { rounds, target: PhantomData::<target::Neon> }),
+        _ => job.run(Array { rounds, target: PhantomData::<target::Portable> }),
     }
 }

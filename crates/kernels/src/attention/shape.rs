@@ -1,5 +1,6 @@
 //! What is attended to, and how: heads, mask, bias, dropout and the sequences of a batch.
 
+use crate::gemm::Precision;
 use std::ops::Range;
 
 /// The rows of one sequence: queries `q` look at keys and values `kv`.
@@ -140,13 +141,23 @@ pub struct Shape<'a, T = f32> {
     pub dropout: Option<Dropout>,
     /// Scores by distance, if any.
     pub bias: Option<Bias<'a, T>>,
+    /// How the products treat their operands; with few queries, as in decoding, always as they are.
+    pub precision: Precision,
 }
 
 impl Shape<'_> {
     /// Full attention scaled by 1/√head_dim, without bias and dropout.
     pub fn new(heads: usize, head_dim: usize) -> Self {
         let scale = 1.0 / (head_dim as f32).sqrt();
-        Self { heads, head_dim, scale, mask: Mask::Full, dropout: None, bias: None }
+        Self {
+            heads,
+            head_dim,
+            scale,
+            mask: Mask::Full,
+            dropout: None,
+            bias: None,
+            precision: Precision::F32,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The plain loops against finite differences, the fast kernels against the plain loops.
 
 use super::*;
+use crate::gemm::Precision;
 
 /// Uniform numbers in [-1, 1) from a counter.
 fn noise(seed: u64, len: usize) -> Vec<f64> {
@@ -26,7 +27,9 @@ fn spans() -> Vec<Span> {
 fn shapes(table: &[f64]) -> Vec<Shape<'_, f64>> {
     let bias = Some(Bias { table, max_distance: 2 });
     let dropout = Some(Dropout { seed: 7, p: 0.3 });
-    let plain = Shape { heads: 2, head_dim: 3, scale: 0.7, mask: Mask::Full, dropout: None, bias: None };
+    let precision = Precision::F32;
+    let plain =
+        Shape { heads: 2, head_dim: 3, scale: 0.7, mask: Mask::Full, dropout: None, bias: None, precision };
     vec![
         plain,
         Shape { mask: Mask::Causal, ..plain },
@@ -112,7 +115,8 @@ impl Case {
         }
         let width = heads * head_dim;
         let scale = 2.0 / (head_dim as f64).sqrt();
-        let shape = Shape { heads, head_dim, scale, mask, dropout: None, bias: None };
+        let precision = Precision::F32;
+        let shape = Shape { heads, head_dim, scale, mask, dropout: None, bias: None, precision };
         let data = [(1, n_q), (2, n_kv), (3, n_kv), (4, n_q)].map(|(seed, n)| round(noise(seed, n * width)));
         Self { shape, table: Vec::new(), spans, n_q, n_kv, data }
     }
@@ -172,9 +176,9 @@ impl Case {
         }
         let table = narrow(&self.table);
         let dy = narrow(&self.data[3]);
-        let Shape { heads, head_dim, scale, mask, dropout, .. } = self.shape;
-        let shape =
-            Shape { heads, head_dim, scale: scale as f32, mask, dropout, bias: self.bias_over(&table) };
+        let Shape { heads, head_dim, scale, mask, dropout, precision, .. } = self.shape;
+        let (scale, bias) = (scale as f32, self.bias_over(&table));
+        let shape = Shape { heads, head_dim, scale, mask, dropout, bias, precision };
         let qkv = Qkv::fused(&fused, width);
         let (mut y, mut lse) = (vec![f32::NAN; dy.len()], vec![f32::NAN; heads * self.n_q]);
         forward_with(isa, &shape, &self.spans, qkv, &mut y, &mut lse);
@@ -337,8 +341,8 @@ fn separate_buffers_give_the_same_bits_as_a_fused_one() {
         k: Rows::contiguous(&k, width),
         v: Rows::contiguous(&v, width),
     };
-    let Shape { heads, head_dim, scale, mask, dropout, .. } = case.shape;
-    let shape = Shape { heads, head_dim, scale: scale as f32, mask, dropout, bias: None };
+    let Shape { heads, head_dim, scale, mask, dropout, precision, .. } = case.shape;
+    let shape = Shape { heads, head_dim, scale: scale as f32, mask, dropout, bias: None, precision };
     let (mut y, mut lse) = (vec![0.0; q.len()], vec![0.0; heads * case.n_q]);
     forward(&shape, &case.spans, qkv, &mut y, &mut lse);
     let mut grads = [&q, &k, &v].map(|x| vec![f32::NAN; x.len()]);
@@ -445,4 +449,42 @@ fn fused_gradients_with_shared_columns_are_refused() {
     forward(&shape, &case.spans, Qkv::fused(&x, 4), &mut y, &mut lse);
     let to = Grads::Fused { data: &mut grads, stride: 12, offsets: [0, 3, 8] };
     backward(&shape, &case.spans, Qkv::fused(&x, 4), Output { y: &y, lse: &lse }, &y, to, None);
+}
+
+/// How far the largest difference is from the largest number.
+fn distance(found: &[f64], expected: &[f64]) -> f64 {
+    let largest = |numbers: &mut dyn Iterator<Item = f64>| numbers.fold(0.0, |m: f64, x| m.max(x.abs()));
+    let finite = |(f, e): (&f64, &f64)| if f == e { 0.0 } else { f - e };
+    largest(&mut found.iter().zip(expected).map(finite))
+        / largest(&mut expected.iter().copied().filter(|x| x.is_finite()))
+}
+
+#[test]
+fn products_of_bf16_lie_near_those_of_f32_and_near_each_other_on_every_instruction_set() {
+    let lengths = [(40, 40), (1, 1), (7, 133), (33, 65)];
+    for (head_dim, mask) in [(64, Mask::Full), (64, Mask::Causal), (24, Mask::Full), (5, Mask::Causal)] {
+        let case = Case::new(2, head_dim, mask, &lengths).dropout(0.1);
+        let shape = Shape { precision: Precision::Bf16, ..case.shape };
+        let rounding = Case { shape, ..Case::new(2, head_dim, mask, &lengths) };
+        let parts = |results: &Results| {
+            let [dq, dk, dv] = results.grads.clone();
+            [results.y.clone(), dq, dk, dv]
+        };
+        let exact = parts(&case.plain());
+        let best = parts(&rounding.fast(cpu::isa()));
+        for isa in Isa::available() {
+            for (part, (found, (best, exact))) in
+                parts(&rounding.fast(isa)).iter().zip(best.iter().zip(&exact)).enumerate()
+            {
+                let (from_exact, from_best) = (distance(found, exact), distance(found, best));
+                let what = format!(
+                    "{isa:?}, heads of {head_dim}, {mask:?}, part {part}: {from_exact} and {from_best}"
+                );
+                // Operands keep eight bits: each is off by 2⁻⁹ of itself at most, sums of many by less of the whole.
+                assert!(from_exact < 2e-2 && from_exact > 1e-5, "{what}");
+                // A probability that is a bit larger may round up where the other rounds down.
+                assert!(from_best < 4e-3, "{what}");
+            }
+        }
+    }
 }

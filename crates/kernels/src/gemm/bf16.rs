@@ -13,7 +13,7 @@ pub(super) fn rounded_bits(x: f32) -> u32 {
 
 /// The nearest f32 that bf16 can hold, ties to even.
 #[inline(always)]
-pub(super) fn round(x: f32) -> f32 {
+pub(crate) fn round(x: f32) -> f32 {
     f32::from_bits(rounded_bits(x))
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tercet_kernels::attention::{
     self as kernel, Bias, Dropout, Grads, Mask, Output, Rows, RowsMut, Shape, Span,
 };
+use tercet_kernels::gemm::Precision;
 use tercet_kernels::{Accum, Out, elementwise};
 
 use crate::buffer::{Buffer, Pool};
@@ -55,6 +56,7 @@ pub fn attention(qkv: Qkv<'_>, spans: &Arc<[Span]>, spec: &AttentionSpec, bias: 
         spec: spec.clone(),
         dropout: seed.map(|seed| Dropout { seed, p: spec.dropout }),
         bias: bias.map(|b| b.value().clone()),
+        precision: tape.product_precision(),
     };
     kernel::forward(&saved.shape(), spans, saved.qkv(), &mut y, &mut lse);
     let y = Value::new(&[q.rows(), width], y);
@@ -99,13 +101,15 @@ struct Saved {
     spec: AttentionSpec,
     dropout: Option<Dropout>,
     bias: Option<Value>,
+    precision: Precision,
 }
 
 impl Saved {
     fn shape(&self) -> Shape<'_> {
         let AttentionSpec { heads, scale, mask, .. } = self.spec;
         let bias = self.bias.as_ref().map(|b| Bias { table: b, max_distance: b.cols() / 2 });
-        Shape { heads, head_dim: self.width / heads, scale, mask, dropout: self.dropout, bias }
+        let (head_dim, dropout, precision) = (self.width / heads, self.dropout, self.precision);
+        Shape { heads, head_dim, scale, mask, dropout, bias, precision }
     }
 
     fn qkv(&self) -> kernel::Qkv<'_> {

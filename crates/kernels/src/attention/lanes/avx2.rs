@@ -5,12 +5,14 @@ use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX2 and FMA.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2 {
+    rounds: bool,
+}
 
 /// Runs `job` with AVX2.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn run(job: impl Job) {
-    job.run(Avx2(()));
+pub(super) fn run(rounds: bool, job: impl Job) {
+    job.run(Avx2 { rounds });
 }
 
 /// Declares methods whose bodies are AVX2 intrinsics on registers.
@@ -34,6 +36,19 @@ impl Lanes for Avx2 {
     type V = Pair<__m256>;
     type U = Pair<__m256i>;
     type M = Pair<__m256>;
+
+    #[inline(always)]
+    fn rounds(self) -> bool {
+        self.rounds
+    }
+    #[inline(always)]
+    fn pair(self, _: Self::V, _: Self::V) -> Self::V {
+        unreachable!("no pairs without PAIRS")
+    }
+    #[inline(always)]
+    fn pair_along(self, _: Self::V, _: Self::V) -> Self::V {
+        unreachable!("no pairs without PAIRS")
+    }
 
     on_registers! {
         fn load(x: &[f32; LANES]) -> Pair<__m256> {

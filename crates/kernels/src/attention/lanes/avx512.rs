@@ -3,15 +3,48 @@
 use super::{Job, LANES, Lanes, exponential::*};
 use std::arch::x86_64::*;
 
-/// Proof that the processor has AVX-512 F, BW, DQ and VL.
+/// Proof that the processor has AVX-512 F, BW, DQ and VL, and with `PAIRS` BF16.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512<const PAIRS: bool> {
+    rounds: bool,
+}
 
 /// Runs `job` with AVX-512.
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-pub(super) fn run(job: impl Job) {
-    job.run(Avx512(()));
+pub(super) fn run(rounds: bool, job: impl Job) {
+    job.run(Avx512::<false> { rounds });
 }
+
+/// Runs `job` with AVX-512, and products as dot products of pairs of bf16.
+#[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx512bf16,avx2,fma")]
+pub(super) fn run_pairs(job: impl Job) {
+    job.run(Avx512::<true> { rounds: true });
+}
+
+/// The bits of a register as pairs of bf16.
+#[inline(always)]
+fn pairs(x: __m512) -> __m512bh {
+    // SAFETY: both are 64 bytes without invalid values.
+    unsafe { std::mem::transmute::<__m512, __m512bh>(x) }
+}
+
+/// Pairs of bf16 as the bits of a register.
+#[inline(always)]
+fn bits(x: __m512bh) -> __m512 {
+    // SAFETY: as in `pairs`.
+    unsafe { std::mem::transmute::<__m512bh, __m512>(x) }
+}
+
+/// Word i of one register, then word i of the next: what lies in two halves, in turn.
+const ALTERNATE: [u16; 32] = {
+    let mut words = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        words[i] = (i / 2 + 16 * (i % 2)) as u16;
+        i += 1;
+    }
+    words
+};
 
 /// Declares methods whose bodies are AVX-512 intrinsics on registers.
 macro_rules! on_registers {
@@ -25,14 +58,31 @@ macro_rules! on_registers {
     )*};
 }
 
-impl Lanes for Avx512 {
+impl<const PAIRS: bool> Lanes for Avx512<PAIRS> {
     const ROWS: usize = 8;
     const COLS: usize = 2;
+    const PAIRS: bool = PAIRS;
     type V = __m512;
     type U = __m512i;
     type M = __mmask16;
 
+    #[inline(always)]
+    fn rounds(self) -> bool {
+        self.rounds
+    }
+
     on_registers! {
+        fn dot(a: __m512, b: __m512, c: __m512) -> __m512 {
+            if PAIRS { _mm512_dpbf16_ps(c, pairs(a), pairs(b)) } else { _mm512_fmadd_ps(a, b, c) }
+        }
+        fn pair(first: __m512, second: __m512) -> __m512 {
+            let apart = _mm512_castps_si512(bits(_mm512_cvtne2ps_pbh(second, first)));
+            let alternate = _mm512_loadu_si512(ALTERNATE.as_ptr().cast());
+            _mm512_castsi512_ps(_mm512_permutexvar_epi16(alternate, apart))
+        }
+        fn pair_along(first: __m512, second: __m512) -> __m512 {
+            bits(_mm512_cvtne2ps_pbh(second, first))
+        }
         fn load(x: &[f32; LANES]) -> __m512 { _mm512_loadu_ps(x.as_ptr()) }
         fn store(x: __m512, to: &mut [f32; LANES]) -> () { _mm512_storeu_ps(to.as_mut_ptr(), x) }
         fn splat(x: f32) -> __m512 { _mm512_set1_ps(x) }
