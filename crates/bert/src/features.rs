@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use tercet_tensor::{OnMissing, Params, Pool, Tape, Tensor, Value};
+use tercet_tensor::{OnMissing, Params, Pool, Precision, Tape, Tensor, Value};
 
 use crate::batch::{BertBatch, Sequence, token_batches};
 use crate::config::Config;
@@ -31,6 +31,7 @@ pub struct FeatureExtractor {
     bert: Bert,
     /// Not every folder has one.
     pooler: Option<Pooler>,
+    precision: Precision,
 }
 
 /// Which layers a token's vector is made of.
@@ -87,7 +88,13 @@ impl FeatureExtractor {
         if !others.is_empty() {
             return Err(tercet_tensor::Error::Missing { path: folder.to_owned(), names: others }.into());
         }
-        Ok(Self { config, bert, pooler: of_pooler.is_empty().then_some(pooler) })
+        let pooler = of_pooler.is_empty().then_some(pooler);
+        Ok(Self { config, bert, pooler, precision: Precision::F32 })
+    }
+
+    /// The same encoder with its matrix products in `precision`.
+    pub fn precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// What config.json says.
@@ -100,7 +107,7 @@ impl FeatureExtractor {
     /// # Panics
     /// As [`Bert::forward`].
     pub fn tokens(&self, batch: &BertBatch) -> Tensor {
-        self.bert.forward(&Tape::off(), batch)
+        self.bert.forward(&Tape::off().precision(self.precision), batch)
     }
 
     /// How many numbers the vector of a text has.
@@ -142,7 +149,8 @@ impl FeatureExtractor {
         let (pool, mut read) = (Pool::new(), 0);
         for chosen in token_batches(&lengths, TOKENS) {
             let batch = BertBatch::of(chosen.iter().map(|&text| &texts[text]));
-            let rows = self.pooled(&Tape::off_in(&pool), &batch, pooling);
+            let tape = Tape::off_in(&pool).precision(self.precision);
+            let rows = self.pooled(&tape, &batch, pooling);
             for (row, &text) in rows.chunks_exact(width).zip(&chosen) {
                 let vector = &mut vectors[text * width..][..width];
                 vector.copy_from_slice(row);

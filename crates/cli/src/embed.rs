@@ -6,6 +6,7 @@ use serde::Serialize;
 use tercet_bert::{FeatureExtractor, Layers, Pooling, Scale, Sequence};
 use tercet_tensor::Value;
 
+use crate::args::PrecisionArg;
 use crate::encoder::{EncoderArgs, TextEncoder};
 use crate::error::Error;
 use crate::output::{Waiting, count};
@@ -40,6 +41,9 @@ pub struct Args {
     /// Make every vector of length 1
     #[arg(long, visible_alias = "normalize")]
     normalise: bool,
+    /// Operands of the matrix products
+    #[arg(long, value_enum, default_value_t)]
+    precision: PrecisionArg,
     /// File to write: .npy for a matrix of f32, .jsonl for JSON lines; without it, JSON lines are printed
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -91,7 +95,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
     machine::start_threads(args.encoder.threads)?;
     let format = args.format()?;
     let encoder = TextEncoder::open(&args.encoder)?;
-    let bert = FeatureExtractor::open(&encoder.folder)?;
+    let bert = FeatureExtractor::open(&encoder.folder)?.precision(args.precision.into());
     let pooling = args.pooling()?;
     bert.width(pooling)?;
     let texts = args.texts()?;

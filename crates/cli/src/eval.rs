@@ -5,9 +5,10 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use tercet_data::{Corpus, TokenStore};
 use tercet_objectives::causal;
-use tercet_tensor::Pool;
+use tercet_tensor::{Pool, Tape};
 use tercet_tokenizer::{Special, Tokenizer};
 
+use crate::args::PrecisionArg;
 use crate::error::Error;
 use crate::lm_batch::LmBatch;
 use crate::model::LanguageModel;
@@ -46,6 +47,9 @@ pub struct Lm {
     /// What comes before each document
     #[arg(long, value_enum, default_value_t)]
     join: Join,
+    /// Operands of the matrix products
+    #[arg(long, value_enum, default_value_t)]
+    precision: PrecisionArg,
     /// Readings of one pass
     #[arg(long, default_value_t = 8, value_name = "N")]
     batch: usize,
@@ -78,7 +82,7 @@ pub fn run(eval: &Eval) -> Result<(), Error> {
     let model = LanguageModel::open(&args.model, args.tokenizer.as_deref())?;
     let (length, stride) = args.windows(model.config.n_positions)?;
     let text = Text::read(args, &model.tokenizer)?;
-    let measured = measure(&model, &text.ids, length, stride, args.batch);
+    let measured = measure(&model, args, &text.ids, (length, stride));
     let result =
         Measured { seq: length, stride, join: args.join, words: text.words, bytes: text.bytes, ..measured };
     if args.json {
@@ -184,14 +188,15 @@ struct Figures {
     seconds: f64,
 }
 
-fn measure(model: &LanguageModel, ids: &[u32], length: usize, stride: usize, batch: usize) -> Measured {
+fn measure(model: &LanguageModel, args: &Lm, ids: &[u32], (length, stride): (usize, usize)) -> Measured {
+    let (batch, precision) = (args.batch, args.precision.into());
     let windows: Vec<causal::Batch> = causal::sliding_windows(ids, length, stride).collect();
     let (pool, begun, mut waiting) = (Pool::new(), Instant::now(), Waiting::new("reading"));
     let (mut nats, mut tokens) = (0.0, 0);
     for (pass, windows) in windows.chunks(batch).enumerate() {
         waiting.share((pass * stride * batch) as u64, ids.len() as u64);
         let batch = LmBatch::joined(windows);
-        nats += batch.nats(&model.model, &pool);
+        nats += batch.nats(&model.model, &Tape::off_in(&pool).precision(precision));
         tokens += batch.len();
     }
     let seconds = begun.elapsed().as_secs_f64();

@@ -2,8 +2,8 @@ use tercet_attention::Batch;
 use tercet_gpt2::Gpt2LmHead;
 use tercet_objectives::causal::{self, Documents};
 use tercet_objectives::{Ragged, Targets};
+use tercet_tensor::Tape;
 use tercet_tensor::ops::Target;
-use tercet_tensor::{Pool, Tape};
 use tercet_train::MicroBatch;
 
 /// Sequences for a language model, and what it must say after which of their ids.
@@ -43,9 +43,9 @@ impl LmBatch {
         self.targets.len()
     }
 
-    /// Σ −ln p of the targets, without dropout.
-    pub fn nats(&self, model: &Gpt2LmHead, pool: &Pool) -> f64 {
-        let loss = model.loss(&Tape::off_in(pool), &self.batch, &self.weighted(1.0));
+    /// Σ −ln p of the targets.
+    pub fn nats(&self, model: &Gpt2LmHead, tape: &Tape) -> f64 {
+        let loss = model.loss(tape, &self.batch, &self.weighted(1.0));
         loss.nll.iter().map(|&nats| f64::from(nats)).sum()
     }
 }

@@ -2,7 +2,7 @@
 
 use tercet_bert::{BertBatch, BertForPreTraining, Config, Error, Preset};
 use tercet_tensor::ops::Target;
-use tercet_tensor::{OnMissing, Params, Tape, save_safetensors};
+use tercet_tensor::{OnMissing, Params, Precision, Tape, save_safetensors};
 
 fn small() -> (Config, Params, BertForPreTraining) {
     let config = Config {
@@ -25,10 +25,10 @@ fn batch() -> BertBatch {
     BertBatch::packed(ids, types, &[20, 1, 12, 7])
 }
 
-fn gradients(params: &Params, model: &BertForPreTraining) -> (f32, Vec<f32>) {
+fn gradients(precision: Precision, params: &Params, model: &BertForPreTraining) -> (f32, Vec<f32>) {
     let masked = [3, 9, 22, 38].map(|row| Target { row, id: row * 2, weight: 0.25 });
     let next: Vec<Target> = (0..4).map(|row| Target { row, id: row % 2, weight: 0.25 }).collect();
-    let tape = Tape::train(7);
+    let tape = Tape::train(7).precision(precision);
     let loss = model.loss(&tape, &batch(), &masked, &next);
     let total = &loss.masked.total + &loss.next_sentence;
     params.zero_grad();
@@ -43,34 +43,39 @@ fn gradients(params: &Params, model: &BertForPreTraining) -> (f32, Vec<f32>) {
 fn packed_sequences_are_what_they_are_alone() {
     let (_, _, model) = small();
     let packed = batch();
-    let together = model.bert.forward(&Tape::off(), &packed);
-    let mut alone = Vec::new();
-    for range in packed.sequences.ranges() {
-        let (ids, types) = (packed.ids[range.clone()].to_vec(), packed.token_types[range.clone()].to_vec());
-        let one = BertBatch::packed(ids, types, &[range.len()]);
-        alone.extend_from_slice(&model.bert.forward(&Tape::off(), &one));
+    for precision in [Precision::F32, Precision::Bf16] {
+        let read = |batch: &BertBatch| model.bert.forward(&Tape::off().precision(precision), batch).to_vec();
+        let mut alone = Vec::new();
+        for range in packed.sequences.ranges() {
+            let (ids, types) =
+                (packed.ids[range.clone()].to_vec(), packed.token_types[range.clone()].to_vec());
+            alone.extend(read(&BertBatch::packed(ids, types, &[range.len()])));
+        }
+        assert_eq!(read(&packed), alone, "{precision:?}");
     }
-    assert_eq!(&together[..], &alone[..]);
 }
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let run = |threads| {
+    let run = |precision, threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| {
             let (_, params, model) = small();
-            gradients(&params, &model)
+            gradients(precision, &params, &model)
         })
     };
-    let one = run(1);
-    assert_eq!(one, run(2));
-    assert_eq!(one, run(5));
+    for precision in [Precision::F32, Precision::Bf16] {
+        let one = run(precision, 1);
+        assert_eq!(one, run(precision, 2), "{precision:?}");
+        assert_eq!(one, run(precision, 5), "{precision:?}");
+    }
+    assert_ne!(run(Precision::F32, 1), run(Precision::Bf16, 1));
 }
 
 #[test]
 fn every_parameter_gets_a_gradient_that_is_not_zero() {
     let (_, params, model) = small();
-    gradients(&params, &model);
+    gradients(Precision::F32, &params, &model);
     for entry in params.entries() {
         let gradient = params.grad(&entry.name).expect("a gradient");
         // A key's bias adds the same to every score of a row, which the softmax cancels: only rounding is left.

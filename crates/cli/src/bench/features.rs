@@ -9,6 +9,7 @@ use tercet_tensor::{Params, Pool, Precision, Rng, Tape};
 use tercet_tokenizer::{Special, Tokenizer};
 
 use super::rounded;
+use crate::args::PrecisionArg;
 use crate::error::Error;
 use crate::random_steps::median;
 use crate::{machine, output};
@@ -34,6 +35,9 @@ pub struct Args {
     /// Most sentences to read
     #[arg(long, default_value_t = 1000, value_name = "N")]
     limit: usize,
+    /// Operands of the matrix products
+    #[arg(long, value_enum, default_value_t)]
+    precision: PrecisionArg,
     /// Sequences of a pass
     #[arg(long, default_value_t = 32)]
     batch: usize,
@@ -89,14 +93,15 @@ pub fn run(args: &Args) -> Result<(), Error> {
         return Err(Error::Flag { flag: "reps", expected: "at least 1".to_owned(), found: "0".to_owned() });
     }
     let threads = machine::start_threads(args.threads)?;
-    let before = machine::peak_gflops(Precision::F32, threads);
+    let precision = Precision::from(args.precision);
+    let before = machine::peak_gflops(precision, threads);
     let mut measured = match (&args.model, &args.text) {
         (Some(model), Some(text)) => of_text(args, model, text)?,
         _ => of_random_tokens(args)?,
     };
     let peak_rss_mb = machine::peak_rss_mb();
     // The rate of the machine is at least the better of the two: a neighbour may have held a core in one.
-    let peak = before.max(machine::peak_gflops(Precision::F32, threads));
+    let peak = before.max(machine::peak_gflops(precision, threads));
     let median_s = median(&mut measured.seconds);
     let tokens: usize = measured.lengths.iter().sum();
     let gflop_s = flops(&measured.config, &measured.lengths) / median_s / 1e9;
@@ -105,7 +110,7 @@ pub fn run(args: &Args) -> Result<(), Error> {
         task: if random { "features" } else { "features-text" },
         arch: "bert",
         size: measured.size,
-        dtype: "f32",
+        dtype: args.precision.name(),
         threads,
         sentences: measured.sentences,
         batch: random.then_some(args.batch),
@@ -147,7 +152,7 @@ fn of_random_tokens(args: &Args) -> Result<Measured, Error> {
     let sequences: Vec<Sequence> = (0..args.batch).map(|_| sequence()).collect();
     let (batch, pool) = (BertBatch::of(&sequences), Pool::new());
     let seconds = timed(args.reps, || {
-        black_box(bert.forward(&Tape::off_in(&pool), &batch));
+        black_box(bert.forward(&Tape::off_in(&pool).precision(args.precision.into()), &batch));
         Ok(())
     })?;
     let lengths = vec![args.seq; args.batch];
@@ -156,7 +161,7 @@ fn of_random_tokens(args: &Args) -> Result<Measured, Error> {
 
 /// Sentences from text to vectors.
 fn of_text(args: &Args, model: &Path, text: &Path) -> Result<Measured, Error> {
-    let bert = FeatureExtractor::open(model)?;
+    let bert = FeatureExtractor::open(model)?.precision(args.precision.into());
     let tokenizer = Tokenizer::open(model)?;
     let content = fs::read_to_string(text).map_err(Error::io(text))?;
     let column = |line: &'_ str| match args.column {

@@ -2,7 +2,7 @@ use tercet_data::stories::{Stories, Story, prefix_information};
 use tercet_data::{Order, View, Windows};
 use tercet_gpt2::Gpt2LmHead;
 use tercet_objectives::{Ragged, causal};
-use tercet_tensor::Pool;
+use tercet_tensor::{Pool, Tape};
 use tercet_tokenizer::{Special, Tokenizer};
 use tercet_train::Evaluation;
 
@@ -102,7 +102,7 @@ impl HeldOut {
 
     /// The mean loss of the model.
     pub fn evaluate(&self, model: &Gpt2LmHead) -> Evaluation {
-        let nats: f64 = self.batches.iter().map(|batch| batch.nats(model, &self.pool)).sum();
+        let nats: f64 = self.batches.iter().map(|batch| batch.nats(model, &Tape::off_in(&self.pool))).sum();
         let loss = nats / self.targets as f64;
         Evaluation { loss, metrics: [("perplexity".to_owned(), loss.exp())].into() }
     }
