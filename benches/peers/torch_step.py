@@ -24,7 +24,7 @@ from transformers import (
 SIZES = {"mini": (4, 256, 4), "small": (12, 768, 12), "base": (12, 768, 12)}
 
 
-def gpt2(size, batch, seq):
+def gpt2(size, batch, seq, _):
     layers, width, heads = SIZES[size]
     model = GPT2LMHeadModel(GPT2Config(n_layer=layers, n_embd=width, n_head=heads, use_cache=False))
     ids = torch.randint(model.config.vocab_size, (batch, seq))
@@ -34,7 +34,7 @@ def gpt2(size, batch, seq):
     return model, lambda: model(input_ids=ids, labels=ids).loss, forward
 
 
-def bert(size, batch, seq):
+def bert(size, batch, seq, lengths):
     layers, width, heads = SIZES[size]
     config = BertConfig(
         num_hidden_layers=layers,
@@ -44,27 +44,37 @@ def bert(size, batch, seq):
     )
     model = BertForPreTraining(config)
     vocabulary = config.vocab_size
-    hidden = -(-15 * seq // 100)
     ids = torch.randint(5, vocabulary, (batch, seq))
-    places = torch.stack([torch.randperm(seq)[:hidden].sort().values for _ in range(batch)])
-    masked, follows = ids.gather(1, places), torch.randint(2, (batch,))
+    real = None if lengths is None else (torch.arange(seq)[None] < torch.tensor(lengths)[:, None]).long()
+    places = []
+    for row, length in enumerate(lengths or [seq] * batch):
+        hidden = -(-15 * length // 100)
+        places.append(row * seq + torch.randperm(length)[:hidden].sort().values)
+    places = torch.cat(places)
+    masked, follows = ids.flatten()[places], torch.randint(2, (batch,))
     entropy = torch.nn.functional.cross_entropy
 
     def loss():
-        states, pooled = model.bert(input_ids=ids)[:2]
-        rows = states.gather(1, places[..., None].expand(-1, -1, width)).flatten(0, 1)
-        words = entropy(model.cls.predictions(rows).float(), masked.flatten())
+        states, pooled = model.bert(input_ids=ids, attention_mask=real)[:2]
+        rows = states.flatten(0, 1)[places]
+        words = entropy(model.cls.predictions(rows).float(), masked)
         return words + entropy(model.cls.seq_relationship(pooled).float(), follows)
 
     encoder = layers * (24 * width**2 * seq + 4 * seq * seq * width)
-    head = hidden * 2 * (width**2 + width * vocabulary)
-    return model, loss, batch * (encoder + head)
+    head = len(places) * 2 * (width**2 + width * vocabulary)
+    return model, loss, batch * encoder + head
 
 
-def t5(size, batch, seq):
+def t5(size, batch, seq, _):
     layers, width, heads = SIZES[size]
     config = T5Config(
-        num_layers=layers, d_model=width, num_heads=heads, d_kv=64, d_ff=4 * width, use_cache=False
+        num_layers=layers,
+        d_model=width,
+        num_heads=heads,
+        d_kv=64,
+        d_ff=4 * width,
+        use_cache=False,
+        decoder_start_token_id=0,
     )
     model = T5ForConditionalGeneration(config)
     target = seq * 114 // 512
@@ -89,7 +99,8 @@ def main():
     parser.add_argument("--arch", choices=["gpt2", "bert", "t5"], required=True)
     parser.add_argument("--size", choices=list(SIZES), required=True)
     parser.add_argument("--batch", type=int, required=True)
-    parser.add_argument("--seq", type=int, required=True)
+    parser.add_argument("--seq", type=int)
+    parser.add_argument("--lengths", help="BERT: file of lengths, one a line; padded to the longest of the batch")
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -98,7 +109,12 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     build = {"gpt2": gpt2, "bert": bert, "t5": t5}[args.arch]
-    model, loss, forward = build(args.size, args.batch, args.seq)
+    lengths = None
+    if args.lengths:
+        with open(args.lengths) as lines:
+            lengths = [int(line) for line in lines][: args.batch]
+    seq = args.seq or max(lengths)
+    model, loss, forward = build(args.size, args.batch, seq, lengths)
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01, fused=True)
     compute = loss if args.mode == "eager" else torch.compile(loss, dynamic=False)

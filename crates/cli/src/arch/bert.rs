@@ -57,30 +57,35 @@ impl Shape for Config {
         self.cost(size.batch as u64, size.seq as u64, hidden(size.seq) as u64).forward_flops
     }
 
-    /// Pretraining with both losses: 15 % of each sequence's positions are to be said, and whether it is a true pair.
     fn random_steps(&self, size: StepSize, precision: Precision) -> RandomSteps {
-        let StepSize { batch: sequences, seq, .. } = size;
+        self.ragged_steps(&vec![size.seq; size.batch], precision).expect("BERT reads any lengths")
+    }
+
+    /// Pretraining with both losses: 15 % of each sequence's positions are to be said, and whether it is a true pair.
+    fn ragged_steps(&self, lengths: &[usize], precision: Precision) -> Option<RandomSteps> {
         let params = Params::new();
         let model = BertForPreTraining::new(&params, self);
-        let batch = BertBatch::new(&random_ids(0, self.vocab_size, sequences, seq));
+        let tokens = lengths.iter().sum();
+        let ids = random_ids(0, self.vocab_size, 1, tokens).concat();
+        let batch = BertBatch::packed(ids, vec![0; tokens], lengths);
         let mut rng = Rng::named(0, "masks");
-        let weight = 1.0 / (sequences * hidden(seq)) as f32;
+        let weight = 1.0 / lengths.iter().map(|&length| hidden(length)).sum::<usize>() as f32;
         let mut masked = Vec::new();
-        for sequence in 0..sequences {
-            let mut positions: Vec<usize> = (0..seq).collect();
-            positions.sort_by_cached_key(|_| rng.next_u64());
-            positions.truncate(hidden(seq));
-            positions.sort_unstable();
-            let rows = positions.into_iter().map(|position| sequence * seq + position);
-            masked.extend(rows.map(|row| Target { row: row as u32, id: batch.ids[row], weight }));
+        for range in batch.sequences.ranges() {
+            let length = range.len();
+            let mut rows: Vec<usize> = range.clone().collect();
+            rows.sort_by_cached_key(|_| rng.next_u64());
+            rows.truncate(hidden(length));
+            rows.sort_unstable();
+            masked.extend(rows.into_iter().map(|row| Target { row: row as u32, id: batch.ids[row], weight }));
         }
-        let weight = 1.0 / sequences as f32;
+        let weight = 1.0 / lengths.len() as f32;
         let next: Vec<Target> =
-            (0..sequences as u32).map(|row| Target { row, id: row % 2, weight }).collect();
-        RandomSteps::new(params, precision, move |tape| {
+            (0..lengths.len() as u32).map(|row| Target { row, id: row % 2, weight }).collect();
+        Some(RandomSteps::new(params, precision, move |tape| {
             let loss = model.loss(tape, &batch, &masked, &next);
             loss.masked.total + loss.next_sentence
-        })
+        }))
     }
 
     fn vocab_size(&self) -> usize {

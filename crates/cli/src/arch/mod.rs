@@ -40,6 +40,11 @@ pub trait Shape {
     /// Training steps over random tokens.
     fn random_steps(&self, size: StepSize, precision: Precision) -> RandomSteps;
 
+    /// The same over sequences of these lengths; `None` where they are all alike.
+    fn ragged_steps(&self, _lengths: &[usize], _precision: Precision) -> Option<RandomSteps> {
+        None
+    }
+
     /// Ids that there are.
     fn vocab_size(&self) -> usize;
 

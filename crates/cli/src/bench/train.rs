@@ -1,10 +1,11 @@
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tercet_tensor::Precision;
 
 use super::rounded;
-use crate::arch;
+use crate::arch::{self, StepSize};
 use crate::args::{Arch, PrecisionArg};
 use crate::error::Error;
 use crate::profile::Profile;
@@ -37,6 +38,9 @@ pub struct Args {
     /// Tokens of a sequence
     #[arg(long, default_value_t = 128)]
     seq: usize,
+    /// File of lengths of BERT's sequences, one a line, in place of --seq; the first --batch of them make the batch
+    #[arg(long, value_name = "FILE", conflicts_with = "seq")]
+    lengths: Option<PathBuf>,
     /// Tokens of an answer of T5 [default: as many as span corruption makes of --seq]
     #[arg(long)]
     target: Option<usize>,
@@ -83,13 +87,22 @@ struct Line {
 pub fn run(args: &Args) -> Result<(), Error> {
     let mut shape = arch::sized(args.arch, &args.size, args.version.as_deref())?;
     shape.set_dropout(args.dropout)?;
-    let size = shape.step_size(args.batch, Some(args.seq), args.target)?;
+    let lengths = args.lengths.as_deref().map(|path| read_lengths(path, args.batch)).transpose()?;
+    let longest = lengths.iter().flatten().max().copied().unwrap_or(args.seq);
+    let size = shape.step_size(args.batch, Some(longest), args.target)?;
     if args.steps == 0 {
         return Err(Error::Flag { flag: "steps", expected: "at least 1".to_owned(), found: "0".to_owned() });
     }
     let threads = machine::start_threads(args.threads)?;
     let precision = Precision::from(args.precision);
-    let mut training = shape.random_steps(size, precision);
+    let mut training = match &lengths {
+        Some(lengths) => shape.ragged_steps(lengths, precision).ok_or_else(|| Error::Flag {
+            flag: "arch",
+            expected: "bert with --lengths".to_owned(),
+            found: shape.arch().name().to_owned(),
+        })?,
+        None => shape.random_steps(size, precision),
+    };
     let mut losses = Vec::with_capacity(WARM_UP + args.steps);
     let mut seconds = Vec::with_capacity(args.steps);
     let mut peak = 0.0f64;
@@ -108,7 +121,14 @@ pub fn run(args: &Args) -> Result<(), Error> {
     }
     let peak_rss_mb = machine::peak_rss_mb();
     let step_s = median(&mut seconds);
-    let (tokens, flops) = (size.tokens(), 3 * shape.forward_flops(size));
+    let (tokens, forward) = match &lengths {
+        Some(lengths) => {
+            let of_one = |&seq: &usize| shape.forward_flops(StepSize { batch: 1, seq, ..size });
+            (lengths.iter().sum(), lengths.iter().map(of_one).sum())
+        }
+        None => (size.tokens(), shape.forward_flops(size)),
+    };
+    let flops: u64 = 3 * forward;
     let gflop_s = flops as f64 / step_s / 1e9;
     let line = Line {
         arch: shape.arch().name(),
@@ -134,4 +154,24 @@ pub fn run(args: &Args) -> Result<(), Error> {
         eprintln!("{}", profile.report(peak)?);
     }
     output::say(&serde_json::to_string(&line).expect("figures are plain data"))
+}
+
+/// The first `count` numbers of a file, one a line.
+fn read_lengths(path: &Path, count: usize) -> Result<Vec<usize>, Error> {
+    let text = fs::read_to_string(path).map_err(Error::io(path))?;
+    let wrong = |expected: String, found: String| Error::Flag { flag: "lengths", expected, found };
+    let lengths: Vec<usize> = text
+        .lines()
+        .take(count)
+        .map(|line| match line.trim().parse() {
+            Ok(length) if length > 0 => Ok(length),
+            _ => Err(wrong(format!("a length a line in {}", path.display()), format!("`{line}`"))),
+        })
+        .collect::<Result<_, _>>()?;
+    match lengths.len() {
+        found if found == count => Ok(lengths),
+        found => {
+            Err(wrong(format!("{count} lines in {}, as --batch says", path.display()), found.to_string()))
+        }
+    }
 }

@@ -60,6 +60,8 @@ pub struct Training {
     pub min_frequency: u64,
     /// Entries that no text is split into. With bytes and characters, the first of them ends a text.
     pub special_tokens: Vec<String>,
+    /// Characters that are entries of a Unigram vocabulary however rare they are in the text.
+    pub required: String,
 }
 
 impl Training {
@@ -70,6 +72,7 @@ impl Training {
             vocab_size,
             min_frequency: 2,
             special_tokens: vec!["<|endoftext|>".into()],
+            required: String::new(),
         }
     }
 
@@ -80,6 +83,7 @@ impl Training {
             vocab_size,
             min_frequency: 2,
             special_tokens: SPECIAL_TOKENS.map(str::to_owned).to_vec(),
+            required: String::new(),
         }
     }
 
@@ -90,6 +94,7 @@ impl Training {
             vocab_size,
             min_frequency: 1,
             special_tokens: ["<pad>", "</s>", "<unk>"].map(str::to_owned).to_vec(),
+            required: String::new(),
         }
     }
 
@@ -100,6 +105,7 @@ impl Training {
             vocab_size: usize::MAX,
             min_frequency: 1,
             special_tokens: Vec::new(),
+            required: String::new(),
         }
     }
 

@@ -39,7 +39,8 @@ impl Training {
         let unknown = unknown.ok_or_else(|| Error::Train("<unk> is not among the special tokens".into()))?;
         let splitter = unigram(Unigram::default(), normalizer(), &[], 0).map_err(fault)?;
         let mut words = Words::count(&splitter, texts)?;
-        let alphabet = covering(&words.characters());
+        let mut alphabet = covering(&words.characters());
+        alphabet.extend(self.required.chars().filter(|c| !c.is_whitespace()));
         words.keep(&alphabet);
         let others = self.special_tokens.len() + sentinels;
         self.check_size(others + alphabet.len(), "the characters, the special tokens and the sentinels")?;

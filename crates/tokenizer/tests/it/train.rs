@@ -66,6 +66,18 @@ fn unigram_finds_the_words_that_make_up_a_text() {
 
 /// What expectation maximisation must find: `ab` and `cd` are the parts, never `bc`.
 #[test]
+fn unigram_spells_what_is_required_of_it() {
+    let spells = |required: &str| {
+        let training = Training { required: required.into(), ..Training::unigram(3 + 100 + 60) };
+        let tokenizer = training.run(texts()).unwrap();
+        let ids = tokenizer.encode("not_{worst}", Special::Without).unwrap();
+        tokenizer.decode(&ids, Special::Without).unwrap()
+    };
+    assert_eq!(spells("_{ }"), "not_{worst}");
+    assert_ne!(spells(""), "not_{worst}");
+}
+
+#[test]
 fn unigram_cuts_where_the_parts_of_words_meet() {
     let words = ["abcd", "cdab", "abab", "cdcd", "ab", "cd", "abcdab", "cdabab"];
     let tokenizer = Training::unigram(3 + 100 + 9).run(std::iter::repeat_n(words.join(" "), 30)).unwrap();

@@ -164,7 +164,12 @@ impl Recipe for T5 {
     }
 
     fn tokenizer_training(settings: &Settings<Self>) -> Training {
-        Training::unigram(settings.data.vocab_size())
+        let training = Training::unigram(settings.data.vocab_size());
+        if settings.data.text.is_empty() && settings.own.mixture.is_none() {
+            return training;
+        }
+        // A model that is to learn `not_entailment` one day has to be able to write an underscore.
+        Training { required: (' '..='~').collect(), ..training }
     }
 
     fn resolved(settings: &Settings<Self>) -> Self {
