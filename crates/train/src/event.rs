@@ -7,6 +7,9 @@ use crate::{error::Error, state::Best};
 pub struct Evaluation {
     /// Mean loss of a target: what "best" is about.
     pub loss: f64,
+    /// Counts the kinds of data that a run is measured on in turn. Losses of different stages are not compared: the first evaluation of
+    /// a stage is the best so far.
+    pub stage: u32,
     /// Whatever else there is to report, by name.
     pub metrics: BTreeMap<String, f64>,
 }
@@ -14,7 +17,7 @@ pub struct Evaluation {
 impl Evaluation {
     /// An evaluation with a loss and nothing else.
     pub fn of_loss(loss: f64) -> Self {
-        Self { loss, metrics: BTreeMap::new() }
+        Self { loss, ..Self::default() }
     }
 }
 

@@ -201,11 +201,13 @@ impl<'a> Run<'a> {
     fn evaluate(&mut self) -> Result<bool, Error> {
         let step = self.state.step;
         let Some(evaluate) = &mut self.hooks.evaluate else { return Ok(false) };
-        let evaluation = evaluate().map_err(|source| Error::Task { step, doing: "evaluating", source })?;
-        let loss = evaluation.loss;
-        let best = loss.is_finite() && self.state.best.is_none_or(|best| loss < best.loss);
+        let evaluation =
+            evaluate(step).map_err(|source| Error::Task { step, doing: "evaluating", source })?;
+        let (loss, stage) = (evaluation.loss, evaluation.stage);
+        let beats = |best: Best| stage != best.stage || loss < best.loss;
+        let best = loss.is_finite() && self.state.best.is_none_or(beats);
         if best {
-            self.state.best = Some(Best { step, loss });
+            self.state.best = Some(Best { step, loss, stage });
         }
         self.state.without_gain = if best { 0 } else { self.state.without_gain + 1 };
         self.state.held_out = loss.is_finite().then_some(loss);

@@ -59,7 +59,7 @@ impl<'a> RunLog<'a> {
     }
 
     pub(crate) fn evaluated(&mut self, step: u64, evaluation: &Evaluation) -> Result<(), Error> {
-        let Evaluation { loss, metrics } = evaluation.clone();
+        let Evaluation { loss, metrics, .. } = evaluation.clone();
         self.add(&Record::Evaluation { step, loss, metrics })?;
         self.events.flush().map_err(Error::io(self.folder.tensorboard()))?;
         if self.drawn.is_none_or(|drawn| drawn.elapsed() >= BETWEEN_PICTURES) {

@@ -38,13 +38,16 @@ pub struct State {
     pub config: TrainConfig,
 }
 
-/// An evaluation that no other was better than.
+/// An evaluation that no other of its stage was better than.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// The step after which it was made.
     pub step: u64,
     /// Its loss.
     pub loss: f64,
+    /// Its stage: those before it are not compared with it.
+    #[serde(default)]
+    pub stage: u32,
 }
 
 /// An exponential mean over about the last fifty steps, without the pull of its start.

@@ -22,7 +22,7 @@ use crate::{
     step::Stepper,
 };
 
-type Evaluate<'a> = Box<dyn FnMut() -> Result<Evaluation, Failure> + 'a>;
+type Evaluate<'a> = Box<dyn FnMut(u64) -> Result<Evaluation, Failure> + 'a>;
 type Sample<'a> = Box<dyn FnMut() -> Result<String, Failure> + 'a>;
 type ModelFiles<'a> = Box<dyn FnMut(&Path) -> Result<(), Failure> + 'a>;
 type Observe<'a> = Box<dyn FnMut(&Event) + 'a>;
@@ -98,8 +98,8 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Evaluates with `evaluate` at the times that the settings say.
-    pub fn evaluate(mut self, evaluate: impl FnMut() -> Result<Evaluation, Failure> + 'a) -> Self {
+    /// Evaluates with `evaluate`, which is given the steps done, at the times that the settings say.
+    pub fn evaluate(mut self, evaluate: impl FnMut(u64) -> Result<Evaluation, Failure> + 'a) -> Self {
         self.hooks.evaluate = Some(Box::new(evaluate));
         self
     }

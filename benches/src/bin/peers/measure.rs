@@ -1,6 +1,6 @@
 //! Running a contender, and reading what it says of itself.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ impl Contender {
         let named = |why: String| format!("{}: `{}` {why}", self.name, self.words.join(" "));
         let (program, arguments) = self.words.split_first().ok_or_else(|| named("is empty".into()))?;
         let mut command = Command::new(program);
-        command.args(arguments).envs(&self.environment).stderr(Stdio::piped());
+        command.args(arguments).envs(&self.environment);
         let output = command.output().map_err(|e| named(format!("does not start: {e}")))?;
         if !output.status.success() {
             let errors = String::from_utf8_lossy(&output.stderr);

@@ -104,8 +104,8 @@ pub trait Task {
     /// The loss of a micro-batch; a target of term i of the loss weighs `weights[i]`.
     fn loss(&self, tape: &Tape, batch: &<Self::Batches as Batches>::Batch, weights: &[f32]) -> Tensor;
 
-    /// Measures the model on text that it is not trained on.
-    fn evaluate(&self) -> Evaluation;
+    /// Measures the model after `step` steps on text that it is not trained on.
+    fn evaluate(&self, step: u64) -> Evaluation;
 
     /// Whether a sample follows each evaluation.
     fn shows_samples(&self) -> bool;

@@ -71,7 +71,7 @@ pub fn train<R: Recipe>(
         .precision(settings.training.precision.into())
         .title(format!("{} {} on {}", R::NAME, settings.model.size, task.text_name()))
         .stop_on(stop_flag()?)
-        .evaluate(|| Ok(task.evaluate()))
+        .evaluate(|step| Ok(task.evaluate(step)))
         .model_files(|folder| {
             task.write_config(&folder.join("config.json"))?;
             Ok(task.tokenizer().save(folder)?)

@@ -95,6 +95,17 @@ fn a_run_goes_on_with_the_same_bits_in_any_phase_and_epoch() {
 }
 
 #[test]
+fn each_phase_is_measured_on_pairs_of_its_length() {
+    let place = Place::new();
+    let out = place
+        .pretrain_bert("--phase 16:50% --phase 48:50% --steps 4 --eval-every 2 --save-every 2 --out run");
+    assert!(out.contains("chance  1: mlm accuracy ") && out.contains("chance  2: mlm accuracy "), "{out}");
+    let state = fs::read_to_string(place.path("run/checkpoints/step-000004/state.json")).unwrap();
+    let state: Value = serde_json::from_str(&state).unwrap();
+    assert_eq!((&state["best"]["step"], &state["best"]["stage"]), (&4.into(), &1.into()), "{state}");
+}
+
+#[test]
 fn stories_are_documents_of_sentences() {
     let place = Place::new();
     let flags = TINY.replace("--vocab-size 150", "--vocab-size 500");
@@ -163,6 +174,16 @@ fn speed_and_size_are_those_of_pretraining() {
     assert_eq!(line["params"], 4_385_920 + 128 * 128 + 3 * 128 + 30_522 + 2 * 128 + 2);
     let uniform = 30_522f64.ln() + 2f64.ln();
     assert!((line["loss0"].as_f64().unwrap() - uniform).abs() < 0.5, "{line}");
+    place.write("lengths.txt", "16\n3\n40\n");
+    let ragged = |batch: usize| {
+        format!(
+            "bench train --arch bert --size tiny --lengths lengths.txt --batch {batch} --steps 1 --threads 1"
+        )
+    };
+    let line: Value = serde_json::from_str(&place.succeed(&ragged(3))).unwrap();
+    assert_eq!((&line["tokens"], &line["T"]), (&59.into(), &40.into()));
+    place.fail(&ragged(4), &["--lengths", "4 lines", "lengths.txt", "3"]);
+    place.fail(&format!("{} --arch gpt2", ragged(1)).replace("--arch bert ", ""), &["--arch", "gpt2"]);
     let inspected = place.succeed("inspect --arch bert --size 2/128 --batch 2 --seq 16 --steps 1000");
     for part in
         ["parameters: 4,433,468", "(30522, 128)", "bert.encoder.layer.*.output.dense.weight", "1,000 steps"]

@@ -66,8 +66,8 @@ struct Scores<'a> {
 }
 
 impl Backward<'_> {
-    /// Numbers that the task works in: those of [`Buffers`], the keys; and the rounded elements of operands.
-    fn lens(&self) -> [usize; 20] {
+    /// Numbers that the task works in: those of [`Buffers`], and the keys.
+    fn lens(&self) -> [usize; 12] {
         let (head, dim, padded) = (&self.head, self.head.shape.head_dim, self.head.padded_dim());
         let tk = head.span.kv.len();
         let bias = if head.shape.bias.is_some() { Distances::new(head).len } else { 0 };
@@ -75,20 +75,22 @@ impl Backward<'_> {
         let (pack, tile, sums) = (head.pack_len(QUERIES, tk), KEYS * QUERIES, tk * padded);
         let columns = dim * QUERIES;
         let k = head.pack_len(tk, head.span.q.len());
-        let [keys, queries, scores] = [(tk, padded), (padded, QUERIES), (KEYS, QUERIES)]
+        [columns, columns, pack, pack, tile, tile, QUERIES * padded, sums, sums, bias, dbias, k]
+    }
+
+    /// Numbers of the rounded elements: of keys as vectors, keys and values as scalars; of queries and output gradients as columns, and
+    /// as rows; and of a tile of scores.
+    fn rounded_lens(&self) -> [usize; 8] {
+        let (head, padded) = (&self.head, self.head.padded_dim());
+        let [keys, queries, scores] = [(head.span.kv.len(), padded), (padded, QUERIES), (KEYS, QUERIES)]
             .map(|(rows, depth)| head.rounded_len(rows, depth));
-        [
-            [columns, columns, pack, pack, tile, tile, QUERIES * padded, sums, sums, bias],
-            [dbias, k, keys, keys, keys, queries, queries, queries, queries, scores],
-        ]
-        .as_flattened()
-        .try_into()
-        .expect("twenty lengths")
+        [keys, keys, keys, queries, queries, queries, queries, scores]
     }
 
     /// Computes the task's gradients.
     pub(super) fn run(self, isa: Isa) {
-        with_scratch(&self.lens(), |scratch| dispatch(isa, self.head.shape.precision, (self, scratch)));
+        let lens = self.lens().into_iter().chain(self.rounded_lens());
+        with_scratch(lens, |scratch| dispatch(isa, self.head.shape.precision, (self, scratch)));
     }
 }
 
@@ -97,28 +99,10 @@ impl Job for (Backward<'_>, &mut [f32]) {
     fn run<L: Lanes>(self, l: L) {
         let (task, mut scratch) = self;
         let head = &task.head;
-        let [
-            q,
-            dy,
-            q_pack,
-            dy_pack,
-            p,
-            ds,
-            dq,
-            dk,
-            dv,
-            bias,
-            dbias,
-            k_pack,
-            k_by_vector,
-            k_by_element,
-            v_by_element,
-            qt,
-            dyt,
-            q_by_row,
-            dy_by_row,
-            tile_rounded,
-        ] = task.lens().map(|len| take(&mut scratch, len));
+        let [q, dy, q_pack, dy_pack, p, ds, dq, dk, dv, bias, dbias, k_pack] =
+            task.lens().map(|len| take(&mut scratch, len));
+        let [k_vectors, k_scalars, v_scalars, q_columns, dy_columns, q_rows, dy_rows, tile_rounded] =
+            task.rounded_lens().map(|len| take(&mut scratch, len));
         let distances = Distances::new(head);
         distances.unroll(head, bias);
         for sums in [&mut *dk, &mut *dv, &mut *dbias] {
@@ -127,11 +111,11 @@ impl Job for (Backward<'_>, &mut [f32]) {
         let (tq, tk) = head.lengths();
         let kv = head.span.kv.start;
         let k = head.vectors(&task.qkv.k, kv, tk, k_pack);
-        let k = across(l, (tk, head.padded_dim()), k, k_by_vector);
-        let k_scalars = head.scalars(l, &task.qkv.k, (kv, tk), k_by_element);
-        let v_scalars = head.scalars(l, &task.qkv.v, (kv, tk), v_by_element);
+        let k = across(l, (tk, head.padded_dim()), k, k_vectors);
+        let k_scalars = head.scalars(l, &task.qkv.k, (kv, tk), k_scalars);
+        let v_scalars = head.scalars(l, &task.qkv.v, (kv, tk), v_scalars);
         let scores = Scores { p, ds, bias, dbias, distances };
-        let (rounded, ahead) = ([qt, dyt, q_by_row, dy_by_row], task.ahead());
+        let (rounded, ahead) = ([q_columns, dy_columns, q_rows, dy_rows], task.ahead());
         let mut buffers = Buffers {
             q,
             dy,
@@ -215,11 +199,11 @@ impl Backward<'_> {
         head.transpose::<L, C>(l, &dy, (row, count), kept, to.dy);
         let q_rows = head.vectors(&qkv.q, row, count, to.q_pack);
         let dy_rows = head.vectors(&dy, row, count, to.dy_pack);
-        let [qt, dyt, q_by_row, dy_by_row] = &mut to.rounded;
-        let q = across(l, (dim, width), Vectors { data: to.q, row: width }, qt);
-        let dy = across(l, (dim, width), Vectors { data: to.dy, row: width }, dyt);
-        let q_rows = across(l, (count, padded), q_rows, q_by_row);
-        let dy_rows = across(l, (count, padded), dy_rows, dy_by_row);
+        let [q_rounded, dy_rounded, q_rows_rounded, dy_rows_rounded] = &mut to.rounded;
+        let q = across(l, (dim, width), Vectors { data: to.q, row: width }, q_rounded);
+        let dy = across(l, (dim, width), Vectors { data: to.dy, row: width }, dy_rounded);
+        let q_rows = across(l, (count, padded), q_rows, q_rows_rounded);
+        let dy_rows = across(l, (count, padded), dy_rows, dy_rows_rounded);
         let queries = self.queries::<L, C>(l, first, count);
         let seen = head.visible(first + count - 1);
         if seen == 0 {

@@ -25,7 +25,7 @@ impl Decode<'_> {
 
     /// Computes the task's rows.
     pub(super) fn run(self, isa: Isa) {
-        with_scratch(&self.lens(), |scratch| dispatch(isa, Precision::F32, (self, scratch)));
+        with_scratch(self.lens(), |scratch| dispatch(isa, Precision::F32, (self, scratch)));
     }
 }
 

@@ -65,7 +65,7 @@ impl Forward<'_> {
 
     /// Computes the task's rows.
     pub(super) fn run(self, isa: Isa) {
-        with_scratch(&self.lens(), |scratch| dispatch(isa, self.head.shape.precision, (self, scratch)));
+        with_scratch(self.lens(), |scratch| dispatch(isa, self.head.shape.precision, (self, scratch)));
     }
 }
 

@@ -53,10 +53,14 @@ pub(super) trait Lanes: Copy {
     fn dot(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         self.fma(a, b, c)
     }
-    /// Each lane's two numbers as a pair.
-    fn pair(self, first: Self::V, second: Self::V) -> Self::V;
-    /// Neighbouring numbers as pairs, those of `first` before those of `second`.
-    fn pair_along(self, first: Self::V, second: Self::V) -> Self::V;
+    /// Each lane's two numbers as a pair, with `PAIRS`.
+    fn pair(self, _first: Self::V, _second: Self::V) -> Self::V {
+        unreachable!("no pairs without PAIRS")
+    }
+    /// Neighbouring numbers as pairs, those of the first before those of the second, with `PAIRS`.
+    fn pair_along(self, _first: Self::V, _second: Self::V) -> Self::V {
+        unreachable!("no pairs without PAIRS")
+    }
     /// The larger; NaN where `b` is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// eˣ for x ≤ 88, to about one unit in the last place; 0 where x < −87.
@@ -118,14 +122,6 @@ impl<T: Target> Lanes for Array<T> {
     #[inline]
     fn rounds(self) -> bool {
         self.rounds
-    }
-    #[inline]
-    fn pair(self, _: Self::V, _: Self::V) -> Self::V {
-        unreachable!("no pairs without PAIRS")
-    }
-    #[inline]
-    fn pair_along(self, _: Self::V, _: Self::V) -> Self::V {
-        unreachable!("no pairs without PAIRS")
     }
     #[inline]
     fn load(self, x: &[f32; LANES]) -> Self::V {

@@ -16,8 +16,11 @@ thread_local! {
 
 /// Lends `work` memory of the thread for buffers of these lengths, each aligned to a cache line. It holds what the last
 /// borrower left.
-pub(super) fn with_scratch<R>(lens: &[usize], work: impl FnOnce(&mut [f32]) -> R) -> R {
-    let wanted = lens.iter().map(|len| len.div_ceil(16)).sum();
+pub(super) fn with_scratch<R>(
+    lens: impl IntoIterator<Item = usize>,
+    work: impl FnOnce(&mut [f32]) -> R,
+) -> R {
+    let wanted = lens.into_iter().map(|len| len.div_ceil(16)).sum();
     LINES.with_borrow_mut(|lines| {
         if lines.len() < wanted {
             *lines = vec![Line([0.0; 16]); wanted];

@@ -141,7 +141,7 @@ pub struct Shape<'a, T = f32> {
     pub dropout: Option<Dropout>,
     /// Scores by distance, if any.
     pub bias: Option<Bias<'a, T>>,
-    /// How the products treat their operands; with few queries, as in decoding, always as they are.
+    /// How the products treat their operands.
     pub precision: Precision,
 }
 

@@ -64,7 +64,6 @@ fn unigram_finds_the_words_that_make_up_a_text() {
     assert!(none.run(texts()).unwrap().sentinels().is_empty());
 }
 
-/// What expectation maximisation must find: `ab` and `cd` are the parts, never `bc`.
 #[test]
 fn unigram_spells_what_is_required_of_it() {
     let spells = |required: &str| {
@@ -77,6 +76,7 @@ fn unigram_spells_what_is_required_of_it() {
     assert_ne!(spells(""), "not_{worst}");
 }
 
+/// What expectation maximisation must find: `ab` and `cd` are the parts, never `bc`.
 #[test]
 fn unigram_cuts_where_the_parts_of_words_meet() {
     let words = ["abcd", "cdab", "abab", "cdcd", "ab", "cd", "abcdab", "cdabab"];

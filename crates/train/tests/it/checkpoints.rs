@@ -32,7 +32,7 @@ fn train(out: &Path, settings: TrainConfig, stop_at: Option<u64>) -> Result<(Toy
     let stop = Arc::new(AtomicBool::new(false));
     let trainer = Trainer::new(&toy.params, settings)
         .stop_on(stop.clone())
-        .evaluate(|| Ok(Evaluation::of_loss(f64::from(toy.params.values()[0]).abs())))
+        .evaluate(|_| Ok(Evaluation::of_loss(f64::from(toy.params.values()[0]).abs())))
         .model_files(|folder| Ok(fs::write(folder.join("config.json"), "{}")?))
         .observe(|event| {
             if matches!(event, Event::Step(report) if Some(report.step) == stop_at) {
@@ -101,7 +101,7 @@ fn the_last_checkpoints_and_the_best_one_stay() {
     let losses = RefCell::new(vec![3.0, 1.0, 2.0, 2.0, 2.0, 2.0].into_iter());
     Trainer::new(&toy.params, settings())
         .output(RunFolder::create(folder.path()).unwrap())
-        .evaluate(|| Ok(Evaluation::of_loss(losses.borrow_mut().next().unwrap())))
+        .evaluate(|_| Ok(Evaluation::of_loss(losses.borrow_mut().next().unwrap())))
         .run(&mut Stream::new(), |tape, batch, weights| toy.loss(tape, batch, weights))
         .unwrap();
     let checkpoints = Checkpoints::new(folder.path().join("checkpoints"));

@@ -131,11 +131,27 @@ fn early_stopping_waits_for_its_patience() {
     let toy = Toy::new();
     let losses = RefCell::new(vec![3.0, 2.0, 2.5, 2.1, 1.0].into_iter());
     let outcome = Trainer::new(&toy.params, TrainConfig { eval_every: 4, patience: Some(2), ..config(100) })
-        .evaluate(|| Ok(Evaluation::of_loss(losses.borrow_mut().next().unwrap())))
+        .evaluate(|_| Ok(Evaluation::of_loss(losses.borrow_mut().next().unwrap())))
         .run(&mut Stream::new(), |tape, batch, weights| toy.loss(tape, batch, weights))
         .unwrap();
     assert_eq!((outcome.end, outcome.step), (End::StoppedEarly, 16));
     assert_eq!(outcome.best.map(|best| (best.step, best.loss)), Some((8, 2.0)));
+}
+
+#[test]
+fn losses_of_another_stage_are_not_compared() {
+    let toy = Toy::new();
+    let losses = [(0, 3.0), (0, 2.0), (1, 5.0), (1, 4.0), (1, 4.5)];
+    let patient = TrainConfig { eval_every: 4, patience: Some(2), ..config(20) };
+    let outcome = Trainer::new(&toy.params, patient)
+        .evaluate(|step| {
+            let (stage, loss) = losses[step as usize / 4 - 1];
+            Ok(Evaluation { stage, ..Evaluation::of_loss(loss) })
+        })
+        .run(&mut Stream::new(), |tape, batch, weights| toy.loss(tape, batch, weights))
+        .unwrap();
+    assert_eq!((outcome.end, outcome.step), (End::Finished, 20));
+    assert_eq!(outcome.best.map(|best| (best.step, best.loss, best.stage)), Some((16, 4.0, 1)));
 }
 
 #[test]

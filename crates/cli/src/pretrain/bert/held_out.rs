@@ -85,6 +85,7 @@ impl HeldOut {
         Evaluation {
             loss: hidden.loss() + next_sentence.loss(),
             metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
+            ..Evaluation::default()
         }
     }
 }

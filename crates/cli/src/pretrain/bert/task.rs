@@ -30,7 +30,8 @@ pub struct BertTask {
     /// What the pairs of the phase with the most of them take.
     pairs: Estimate,
     stretches: Vec<Stretch>,
-    held_out: HeldOut,
+    /// By phase.
+    held_out: Vec<HeldOut>,
     /// Documents, sentences and tokens to train on, and documents that are held out.
     counts: [usize; 4],
     config: Config,
@@ -45,8 +46,10 @@ impl BertTask {
         let config = settings.model_config(&tokenizer)?;
         let training = &settings.training;
         let stretches = stretches(&settings.own.phase, training.steps, training.batch);
-        let length = stretches[0].length;
-        let held_out = HeldOut::new((&train, &apart), &entries, length, settings.data.eval_tokens)?;
+        let of_phase = |stretch: &Stretch| {
+            HeldOut::new((&train, &apart), &entries, stretch.length, settings.data.eval_tokens)
+        };
+        let held_out = stretches.iter().map(of_phase).collect::<Result<_, _>>()?;
         let tokens = train.iter().flatten().map(Vec::len).sum();
         let counts = [train.len(), train.iter().map(Vec::len).sum(), tokens, apart.len()];
         let maker = Maker::new(settings, Arc::new(train), Arc::clone(&entries));
@@ -117,9 +120,8 @@ impl Task for BertTask {
         let (parameters, vocabulary) = (count(self.params.len() as u64), count(*vocab_size as u64));
         let shape = format!("{num_hidden_layers} layers, {hidden_size} wide, {num_attention_heads} heads");
         let [documents, sentences, tokens, apart] = self.counts.map(|n| count(n as u64));
-        let (chance, pairs) = (&self.held_out.chance, count(self.held_out.pairs as u64));
-        let said = self.tokenizer.id_to_token(chance.token).unwrap_or_default();
-        let (masked, next) = (chance.masked, chance.next_sentence);
+        let pairs: Vec<String> = self.held_out.iter().map(|of_phase| count(of_phase.pairs as u64)).collect();
+        let pairs = pairs.join(" and ");
         let mut lines = vec![
             ("model", format!("BERT, {parameters} parameters: {shape}, vocabulary {vocabulary}")),
             ("data", format!("{}: {documents} documents, {sentences} sentences, {tokens} tokens", self.name)),
@@ -130,8 +132,13 @@ impl Task for BertTask {
             let phases = self.stretches.iter().enumerate();
             lines.extend(phases.map(|(number, stretch)| ("phase", self.phase(number, stretch))));
         }
-        let chance = format!("mlm accuracy {masked:.3} by saying {said:?} always, nsp accuracy {next:.3}");
-        lines.push(("chance", chance));
+        lines.extend(self.held_out.iter().enumerate().map(|(number, HeldOut { chance, .. })| {
+            let said = self.tokenizer.id_to_token(chance.token).unwrap_or_default();
+            let (masked, next) = (chance.masked, chance.next_sentence);
+            let phase = if self.held_out.len() > 1 { format!("{}: ", number + 1) } else { String::new() };
+            let by = format!("by saying {said:?} always");
+            ("chance", format!("{phase}mlm accuracy {masked:.3} {by}, nsp accuracy {next:.3}"))
+        }));
         lines
     }
 
@@ -164,8 +171,11 @@ impl Task for BertTask {
         loss.masked.total + loss.next_sentence
     }
 
-    fn evaluate(&self) -> Evaluation {
-        self.held_out.evaluate(&self.model)
+    /// On pairs as long as those that the step was of.
+    fn evaluate(&self, step: u64) -> Evaluation {
+        let phase = self.stretches.iter().position(|stretch| step <= stretch.end);
+        let phase = phase.unwrap_or(self.stretches.len() - 1);
+        Evaluation { stage: phase as u32, ..self.held_out[phase].evaluate(&self.model) }
     }
 
     fn shows_samples(&self) -> bool {
@@ -174,7 +184,7 @@ impl Task for BertTask {
 
     fn sample(&self) -> Result<String, Error> {
         let tokens = self.settings.own.sample_tokens;
-        Ok(sample::text(&self.model, &self.tokenizer, &self.entries, &self.held_out.shown, tokens))
+        Ok(sample::text(&self.model, &self.tokenizer, &self.entries, &self.held_out[0].shown, tokens))
     }
 
     fn write_config(&self, path: &Path) -> Result<(), Error> {

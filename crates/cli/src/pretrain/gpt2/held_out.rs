@@ -104,7 +104,7 @@ impl HeldOut {
     pub fn evaluate(&self, model: &Gpt2LmHead) -> Evaluation {
         let nats: f64 = self.batches.iter().map(|batch| batch.nats(model, &Tape::off_in(&self.pool))).sum();
         let loss = nats / self.targets as f64;
-        Evaluation { loss, metrics: [("perplexity".to_owned(), loss.exp())].into() }
+        Evaluation { loss, metrics: [("perplexity".to_owned(), loss.exp())].into(), ..Evaluation::default() }
     }
 }
 

@@ -101,7 +101,7 @@ impl Task for Gpt2Task {
         self.model.loss(tape, &batch.batch, &batch.weighted(weights[0])).total
     }
 
-    fn evaluate(&self) -> Evaluation {
+    fn evaluate(&self, _step: u64) -> Evaluation {
         self.held_out.evaluate(&self.model)
     }
 

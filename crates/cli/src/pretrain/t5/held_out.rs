@@ -137,7 +137,7 @@ impl HeldOut {
             metrics.insert(MEAN.to_owned(), mean);
         }
         self.said.replace(said);
-        Evaluation { loss, metrics: metrics.into_iter().collect() }
+        Evaluation { loss, metrics: metrics.into_iter().collect(), ..Evaluation::default() }
     }
 
     /// A text that the encoder reads, and what the decoder should say.

@@ -49,7 +49,7 @@ impl T5Task {
         let shares: Vec<String> = mixture.members().iter().enumerate().map(share).collect();
         let mut lines = vec![("mixture", shares.join(", "))];
         if self.settings.model.from.is_some() && !self.data.held_out.tasks().is_empty() {
-            let metrics = self.evaluate().metrics;
+            let metrics = self.evaluate(0).metrics;
             let figures: Vec<String> =
                 metrics.iter().map(|(name, value)| format!("{name} {value:.1}")).collect();
             lines.push(("before", figures.join(", ")));
@@ -113,7 +113,7 @@ impl Task for T5Task {
         self.model.loss(tape, &batch.0, &batch.0.targets(weights[0]), terms).total
     }
 
-    fn evaluate(&self) -> Evaluation {
+    fn evaluate(&self, _step: u64) -> Evaluation {
         let Data { tokenizer, batching, held_out, .. } = &self.data;
         held_out.evaluate(&self.model, &self.config, tokenizer, batching.end)
     }

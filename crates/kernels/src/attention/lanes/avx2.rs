@@ -41,14 +41,6 @@ impl Lanes for Avx2 {
     fn rounds(self) -> bool {
         self.rounds
     }
-    #[inline(always)]
-    fn pair(self, _: Self::V, _: Self::V) -> Self::V {
-        unreachable!("no pairs without PAIRS")
-    }
-    #[inline(always)]
-    fn pair_along(self, _: Self::V, _: Self::V) -> Self::V {
-        unreachable!("no pairs without PAIRS")
-    }
 
     on_registers! {
         fn load(x: &[f32; LANES]) -> Pair<__m256> {

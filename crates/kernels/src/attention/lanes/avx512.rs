@@ -1,6 +1,7 @@
 //! Vectors as AVX-512 registers.
 
 use super::{Job, LANES, Lanes, exponential::*};
+use crate::gemm::bf16::registers;
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL, and with `PAIRS` BF16.
@@ -20,31 +21,6 @@ pub(super) fn run(rounds: bool, job: impl Job) {
 pub(super) fn run_pairs(job: impl Job) {
     job.run(Avx512::<true> { rounds: true });
 }
-
-/// The bits of a register as pairs of bf16.
-#[inline(always)]
-fn pairs(x: __m512) -> __m512bh {
-    // SAFETY: both are 64 bytes without invalid values.
-    unsafe { std::mem::transmute::<__m512, __m512bh>(x) }
-}
-
-/// Pairs of bf16 as the bits of a register.
-#[inline(always)]
-fn bits(x: __m512bh) -> __m512 {
-    // SAFETY: as in `pairs`.
-    unsafe { std::mem::transmute::<__m512bh, __m512>(x) }
-}
-
-/// Word i of one register, then word i of the next: what lies in two halves, in turn.
-const ALTERNATE: [u16; 32] = {
-    let mut words = [0; 32];
-    let mut i = 0;
-    while i < 32 {
-        words[i] = (i / 2 + 16 * (i % 2)) as u16;
-        i += 1;
-    }
-    words
-};
 
 /// Declares methods whose bodies are AVX-512 intrinsics on registers.
 macro_rules! on_registers {
@@ -73,16 +49,10 @@ impl<const PAIRS: bool> Lanes for Avx512<PAIRS> {
 
     on_registers! {
         fn dot(a: __m512, b: __m512, c: __m512) -> __m512 {
-            if PAIRS { _mm512_dpbf16_ps(c, pairs(a), pairs(b)) } else { _mm512_fmadd_ps(a, b, c) }
+            if PAIRS { registers::dot(c, a, b) } else { _mm512_fmadd_ps(a, b, c) }
         }
-        fn pair(first: __m512, second: __m512) -> __m512 {
-            let apart = _mm512_castps_si512(bits(_mm512_cvtne2ps_pbh(second, first)));
-            let alternate = _mm512_loadu_si512(ALTERNATE.as_ptr().cast());
-            _mm512_castsi512_ps(_mm512_permutexvar_epi16(alternate, apart))
-        }
-        fn pair_along(first: __m512, second: __m512) -> __m512 {
-            bits(_mm512_cvtne2ps_pbh(second, first))
-        }
+        fn pair(first: __m512, second: __m512) -> __m512 { registers::pair(first, second) }
+        fn pair_along(first: __m512, second: __m512) -> __m512 { registers::pair_along(first, second) }
         fn load(x: &[f32; LANES]) -> __m512 { _mm512_loadu_ps(x.as_ptr()) }
         fn store(x: __m512, to: &mut [f32; LANES]) -> () { _mm512_storeu_ps(to.as_mut_ptr(), x) }
         fn splat(x: f32) -> __m512 { _mm512_set1_ps(x) }

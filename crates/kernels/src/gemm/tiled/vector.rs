@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use crate::gemm::bf16::registers;
+
 /// One register. All functions require that the processor has the instructions of the type, which is why each is unsafe; pointers must
 /// be valid for as many elements as the name says and need no alignment.
 pub(super) trait Vector: Copy {
@@ -98,39 +100,23 @@ impl<const DEPTH: usize> Vector for Zmm<DEPTH> {
     }
     #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
-        // SAFETY: as the trait requires; the types of the transmutation are both 64 bytes without invalid values.
+        // SAFETY: as the trait requires.
         unsafe {
-            if DEPTH == 1 {
-                Self(_mm512_fmadd_ps(a.0, b.0, self.0))
-            } else {
-                let pairs = |x: Self| std::mem::transmute::<__m512, __m512bh>(x.0);
-                Self(_mm512_dpbf16_ps(self.0, pairs(a), pairs(b)))
+            match DEPTH {
+                1 => Self(_mm512_fmadd_ps(a.0, b.0, self.0)),
+                _ => Self(registers::dot(self.0, a.0, b.0)),
             }
         }
     }
     #[inline(always)]
     unsafe fn pair(first: Self, second: Self) -> Self {
-        /// Where the halves of each pair lie behind one another: word i of the first register, then word i of the second.
-        const ALTERNATE: [u16; 32] = {
-            let mut words = [0; 32];
-            let mut i = 0;
-            while i < 32 {
-                words[i] = (i / 2 + 16 * (i % 2)) as u16;
-                i += 1;
-            }
-            words
-        };
-        // SAFETY: as the trait requires; the constant has as many bytes as the register.
-        unsafe {
-            let apart = _mm512_castps_si512(Self::pair_along(first, second).0);
-            let alternate = _mm512_loadu_si512(ALTERNATE.as_ptr().cast());
-            Self(_mm512_castsi512_ps(_mm512_permutexvar_epi16(alternate, apart)))
-        }
+        // SAFETY: as the trait requires.
+        unsafe { Self(registers::pair(first.0, second.0)) }
     }
     #[inline(always)]
     unsafe fn pair_along(first: Self, second: Self) -> Self {
-        // SAFETY: as the trait requires; the types of the transmutation are both 64 bytes without invalid values.
-        unsafe { Self(std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second.0, first.0))) }
+        // SAFETY: as the trait requires.
+        unsafe { Self(registers::pair_along(first.0, second.0)) }
     }
     #[inline(always)]
     unsafe fn transpose(from: *const f32, stride: usize, to: *mut f32, to_stride: usize) {
